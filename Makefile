@@ -1,0 +1,52 @@
+# The verbs of the project; CI calls the same ones. `make` alone lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-system check fix bench docs lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make the virtual environment (quick, and without network, when nothing changed)
+	@sh scripts/setup.sh $(VENV)
+
+serve: setup ## build the quickstart models and serve them (ARGS="--port 9000 ...")
+	@$(BIN)/python -m examples.quickstart.build --out .quickstart
+	@exec $(BIN)/inferd serve .quickstart $(ARGS)
+
+test: setup ## run the tests (ARGS="-k name ...")
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-system: setup ## run the long tests: real servers under load and faults
+	$(BIN)/python -m pytest -m system $(ARGS)
+
+check: setup ## lint, formatting, types, floors; edits nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup ## let the tools repair what they can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure inferd beside its ceilings and its peers; writes benchmarks/results.md
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+docs: setup ## write the generated tables of docs/ anew
+	$(BIN)/python scripts/docs.py
+
+lock: setup ## resolve requirements.lock anew (everything but torch)
+	$(BIN)/pip install --quiet 'uv>=0.5'
+	$(BIN)/uv pip compile pyproject.toml constraints/torch-needs.in \
+		--extra image --extra text --extra quickstart --extra bench --extra dev \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		--quiet --output-file requirements.lock
+	@! grep -qE '^torch==' requirements.lock || { echo "torch must stay out of the lock"; exit 1; }
+
+clean: ## remove what was built and cached; the virtual environment stays
+	rm -rf .quickstart .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+	find src tests examples benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,262 @@
+"""``inferd.load``: a model in a notebook or a script, without a server.
+
+The model runs behind the same batcher and executors as in the server, on an event loop in a thread
+of its own, so ``predict`` works anywhere, inside a running loop too, and calls from several threads
+share batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from inferd.codecs.base import Decoded
+from inferd.codecs.json import dumps
+from inferd.codecs.registry import SIMPLE, decoder, encoder
+from inferd.codecs.results import Results
+from inferd.control.curves import CurveStore
+from inferd.control.loader import Loader, LoadSettings
+from inferd.core.clock import monotonic
+from inferd.core.errors import DeadlineExceeded, InferdError, InvalidInput, nearest
+from inferd.core.message import Request
+from inferd.core.signature import Signature
+from inferd.core.tensor import Tensors
+from inferd.repository.spec import ModelSpec
+from inferd.repository.store import scan
+from inferd.routing.table import RouteTable, Version
+from inferd.runtimes.detect import Detector
+
+T = TypeVar("T")
+
+EXECUTORS = {"inline": "inline", "worker": "process", "process": "process"}
+
+
+def load(
+    path: str | Path,
+    *,
+    executor: str = "inline",
+    model: str | None = None,
+    version: str | None = None,
+    threads: int = 1,
+    trust_pickle: bool = False,
+) -> LoadedModel:
+    """Load a model and return it, ready to answer.
+
+    Args:
+        path: a model file, a model's directory, a repository, or ``module:Class``.
+        executor: ``inline`` runs the model in this process, ``worker`` in a supervised one.
+        model: which one, where ``path`` holds several.
+        version: which version; the latest by default.
+        threads: threads of one run inside the framework.
+        trust_pickle: let a pickled file run its code (only for files you made).
+
+    Raises:
+        ModelFileError, ConfigError: naming the file and what to do.
+    """
+    if executor not in EXECUTORS:
+        raise InvalidInput(f"unknown executor {executor!r}", help=nearest(executor, EXECUTORS))
+    spec = _choose(path, model, version, trust_pickle)
+    return LoadedModel(spec, EXECUTORS[executor], threads)
+
+
+def _choose(
+    path: str | Path, model: str | None, version: str | None, trust_pickle: bool
+) -> ModelSpec:
+    trusted = [s.name for s in scan([path], Detector())] if trust_pickle and model is None else []
+    if trust_pickle and model is not None:
+        trusted = [model]
+    specs = scan([path], Detector(), trust_pickle=trusted, every=version is not None)
+    found = [s for s in specs if model in (None, s.name) and version in (None, s.version)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(sorted({f"{s.name} (version {s.version})" for s in specs}))
+    if not found:
+        raise InvalidInput(f"{path} holds no such model", help=f"there are: {names}")
+    raise InvalidInput(f"{path} holds several models", help=f"name one of: {names}")
+
+
+class LoadedModel:
+    """A model loaded in this program. Close it, or use it as a context manager."""
+
+    def __init__(self, spec: ModelSpec, executor: str, threads: int = 1) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="inferd", daemon=True)
+        self._thread.start()
+        self._closed = False
+        try:
+            self._loader: Loader = self._await(self._load(spec, executor, threads))
+        except BaseException:
+            self._stop_loop()
+            raise
+        self._version: Version = self._loader.table.find(spec.name, spec.version)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._version.model
+
+    @property
+    def version(self) -> str:
+        """The version loaded."""
+        return self._version.version
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs, as ``predict`` takes and gives them."""
+        assert self._version.signature is not None
+        return self._version.signature
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return signature, cost curve, instances and memory."""
+        return self._version.describe()
+
+    def predict(self, data: Any, *, timeout: float | None = None) -> Any:
+        """Return the model's result for ``data``.
+
+        ``data`` is one example, a batch, or ``{input name: value}``, of numbers, lists, texts,
+        bytes or arrays, as in the simple dialect; the result has the same form (arrays stay
+        numpy arrays). ``timeout``: seconds. Raises ``InferdError``.
+        """
+        return self._await(self._predict(data, timeout))
+
+    async def apredict(self, data: Any, *, timeout: float | None = None) -> Any:
+        """Return what ``predict`` returns, from async code."""
+        future = asyncio.run_coroutine_threadsafe(self._predict(data, timeout), self._loop)
+        return await asyncio.wrap_future(future)
+
+    def answer(self, media: str, body: bytes, *, timeout: float | None = None) -> bytes:
+        """Return the JSON body that the server would answer to ``body`` of content type ``media``."""
+        return self._await(self._answer(media, body, timeout))
+
+    def close(self) -> None:
+        """Unload the model. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._await(self._loader.stop(5.0))
+            self._stop_loop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    # -- on the loop ------------------------------------------------------------------------------
+
+    async def _load(self, spec: ModelSpec, executor: str, threads: int) -> Loader:
+        settings = LoadSettings(executor=executor, threads=threads, instances=1)
+        loader = Loader(RouteTable(), settings, CurveStore(None))
+        await loader.load(spec)
+        return loader
+
+    async def _predict(self, data: Any, timeout: float | None) -> Any:
+        decoded = self._decode(data)
+        outputs = await self._outputs(decoded, timeout)
+        return Results(self.signature).result(outputs, decoded.single)
+
+    def _decode(self, data: Any) -> Decoded:
+        ready = as_tensors(data, self.signature)
+        if ready is not None:
+            return ready
+        from inferd.codecs.simple import SimpleCodec
+
+        codec = SimpleCodec(self.signature, self._version.plan)
+        return codec.decode(dumps({"data": plain(data)}))
+
+    async def _answer(self, media: str, body: bytes, timeout: float | None) -> bytes:
+        name = SIMPLE if media.partition(";")[0].strip() == "application/json" else media
+        signature, plan = self.signature, self._version.plan
+        decoded = decoder(name, signature, plan).decode(body)
+        outputs = await self._outputs(decoded, timeout)
+        return encoder(name, signature).encode(outputs, decoded.single, decoded.id)
+
+    async def _outputs(self, decoded: Decoded, timeout: float | None) -> Tensors | list[Tensors]:
+        servable = self._version.servable
+        if servable is None:
+            raise InferdError(f"the model is {self._version.state}: {self._version.reason}")
+        deadline = monotonic() + timeout if timeout is not None else float("inf")
+
+        async def one(inputs: Tensors) -> Tensors:
+            response = await servable(
+                Request(self.name, inputs, outputs=decoded.outputs, deadline=deadline)
+            )
+            return response.outputs
+
+        if decoded.rows is not None:
+            return list(await asyncio.gather(*map(one, decoded.rows)))
+        return await one(decoded.inputs or {})
+
+    # -- the loop's thread --------------------------------------------------------------------------
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("predict was called from inside the model")
+        if not self._thread.is_alive():
+            work.close()
+            raise DeadlineExceeded("the model is closed")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+def as_tensors(data: Any, signature: Signature) -> Decoded | None:
+    """Take arrays as they are where they fit the signature exactly; ``None`` to read them as data."""
+    if isinstance(data, np.ndarray) and len(signature.inputs) == 1:
+        data = {signature.inputs[0].name: data}
+    if not isinstance(data, Mapping) or not data:
+        return None
+    inputs: Tensors = {}
+    single: set[bool] = set()
+    for spec in signature.inputs:
+        value = data.get(spec.name)
+        if not isinstance(value, np.ndarray) or value.dtype.hasobject or value.dtype.kind in "SU":
+            return None
+        if not np.can_cast(value.dtype, spec.dtype.numpy, "same_kind"):
+            return None
+        rank = len(spec.shape)
+        one = signature.batched and value.ndim == rank - 1
+        if not one and value.ndim != rank:
+            return None
+        single.add(one)
+        array = value[None] if one else value
+        inputs[spec.name] = np.ascontiguousarray(array, dtype=spec.dtype.numpy)
+    if len(inputs) != len(data) or len(single) != 1:
+        return None
+    return Decoded(inputs, None, single.pop() or not signature.batched)
+
+
+def plain(value: Any) -> Any:
+    """Return data as the simple dialect reads it: lists, numbers, texts; bytes as ``{"b64": ...}``."""
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (bytes, bytearray)):
+        import base64
+
+        return {"b64": base64.b64encode(value).decode()}
+    if isinstance(value, os.PathLike):
+        return plain(Path(value).read_bytes())
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(v) for v in value]
+    return value
