@@ -1,0 +1,1 @@
+"""Where settings come from: files with line numbers, environment, flags."""
