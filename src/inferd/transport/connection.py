@@ -1,0 +1,400 @@
+"""The receiving half of a connection: bytes become requests, and every limit bites here.
+
+A small machine walks over the bytes: HEAD (cut at the empty line, parsed, the application asked),
+then BODY (kept, decoded or, for a refused request, dropped), and back, or IGNORE (nothing more is
+believed). A complete request goes to ``Answers``. A request
+that arrives whole in one read, the common case, touches no timer, no counter and no buffer.
+
+Timers are readings of a clock compared by the listener's sweep. A refusal is queued behind the
+answers before it, then the connection *lingers*: our side is shut, and what the peer still sends
+is dropped for a while, because closing over unread bytes would reset the connection and take the
+answer with it.
+
+End of input from the client counts as its disconnect, as in other ASGI servers: what runs for it
+is cancelled. A client that shuts its sending side must have read its answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+from typing import cast
+
+from inferd.transport.answers import Answers
+from inferd.transport.body import ChunkedBody, DroppedBody, FixedBody
+from inferd.transport.framing import CHUNKED, Head, Refused, check_partial
+from inferd.transport.message import Accepted, Handler, HTTPRequest, HTTPResponse
+from inferd.transport.response import CONTINUE
+from inferd.transport.shared import Shared, logger
+
+Body = FixedBody | DroppedBody | ChunkedBody
+_HEAD, _BODY, _IGNORE = range(3)
+_CR = 13
+_REFUSED_BESIDES = 128
+_RESET = struct.pack("ii", 1, 0)
+_EMPTY_LINES = re.compile(rb"^(?:\r\n)+")
+_END = b"\r\n\r\n"
+_MALFORMED = Head("", ("", b"", b""), [(b"connection", b"close")], {b"connection": b"close"},
+                  http10=False, length=0)  # fmt: skip
+
+
+class Connection(asyncio.Protocol):
+    """One client connection.
+
+    ``made``: the transport is there (after the handshake, with TLS). ``gone``: nothing can be
+    written any more.
+    """
+
+    __slots__ = (
+        "_answers", "_asked", "_body", "_body_since", "_buffer", "_closing_since", "_continue",
+        "_counted", "_handler", "_head", "_head_since", "_held", "_idle_since", "_ignored",
+        "_lingers_since", "_peer", "_request", "_shared", "_state", "_transport", "_unread",
+        "__weakref__", "gone", "made",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+    _answers: Answers
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._state = _HEAD
+        self._buffer = b""
+        self._held = False
+        self._counted = 0
+        self._head_since: float | None = None
+        self._body_since = 0.0
+        self._idle_since = 0.0
+        self._lingers_since: float | None = None
+        self._closing_since: float | None = None
+        self._request: HTTPRequest | None = None
+        self._head = _MALFORMED
+        self._handler: Handler | None = None
+        self._body: Body | None = None
+        self._ignored = 0
+        self._continue = False
+        self._unread = False
+        self._asked = False
+        self._peer = ""
+        self.made = False
+        self.gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        shared = self._shared
+        self._transport = cast("asyncio.Transport", transport)
+        self._answers = Answers(self, shared, self._transport)
+        self.made = True
+        self._idle_since = shared.clock()
+        name = transport.get_extra_info("peername")
+        self._peer = str(name[0]) if isinstance(name, tuple) and name else "unix"
+        taken = len(shared.connections)
+        if taken >= shared.limits.connections + _REFUSED_BESIDES:
+            self.abort()
+            return
+        shared.connections.add(self)
+        if taken >= shared.limits.connections:
+            self._refuse(503, f"all {shared.limits.connections} connections are taken")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        shared = self._shared
+        shared.connections.discard(self)
+        self._count(0)
+        self._buffer = b""
+        request, self._request = self._request, None
+        self._answers.cancel()
+        if request is not None:
+            shared.finished(request, 499, 0)
+
+    def eof_received(self) -> None:
+        """End of input: the transport closes itself, which cancels what runs."""
+
+    def pause_writing(self) -> None:
+        self._answers.paused_at = self._shared.clock()
+
+    def resume_writing(self) -> None:
+        self._answers.resume()
+        if self._held and not self._answers.busy:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def data_received(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            if self._held:
+                self._buffer = data
+                return
+            self._buffer = b""
+        try:
+            while data:
+                state = self._state
+                if state == _HEAD:
+                    data = self._take_head(data)
+                elif state == _BODY:
+                    # A body is received only when its request is next: bodies do not pile up.
+                    if self._answers.busy and self._request is not None:
+                        self._hold(data)
+                        return
+                    data = self._take_body(data)
+                else:
+                    self._ignore(data)
+                    return
+        except Refused as refused:
+            self._refuse(refused.status, refused.message)
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Take one request (whole, where it lies whole in ``data``) and return what follows."""
+        shared, answers = self._shared, self._answers
+        if answers.paused_at is not None or len(answers.ready) >= shared.limits.pipelined:
+            self._hold(data)
+            return b""
+        if data[0] == _CR:
+            data = self._empty_lines(data)
+        start = data.find(_END) + 4
+        if start < 4:
+            self._partial(data)
+            return b""
+        raw = data[:start]
+        head = shared.heads.get(raw) or shared.head(raw)
+        if self._head_since is not None:
+            self._head_since = None
+            self._count(0)
+        self._asked = True
+        request = HTTPRequest(
+            head.method, head.path, head.raw_path, head.query, head.headers.copy(),
+            received=shared.clock(), peer=self._peer, tls=shared.tls, http10=head.http10,
+            index=head.index, memo=head.memo,
+        )  # fmt: skip
+        verdict = shared.accept(request)
+        end = start + head.length
+        if (
+            isinstance(verdict, Accepted)
+            and head.plain
+            and end <= len(data)
+            and head.length <= verdict.max_body
+        ):
+            request.body = data[start:end]
+            answers.push((request, head, verdict.handler, None))
+            if not head.keep_alive:
+                self._state = _IGNORE
+            return data[end:]
+        self._request, self._head = request, head
+        self._open(verdict, arrived=len(data) > start)
+        return data[start:]
+
+    def _empty_lines(self, data: bytes) -> bytes:
+        """Skip empty lines before a request: RFC 9112, 2.2."""
+        data = _EMPTY_LINES.sub(b"", data, 1)
+        if not data and self._head_since is not None:
+            self._head_since = None
+            self._count(0)
+        return data
+
+    def _partial(self, data: bytes) -> None:
+        """Keep an incomplete head, unless it can no longer become a good one."""
+        if not data:
+            return
+        check_partial(data, self._shared.limits)
+        if self._head_since is None:
+            self._head_since = self._shared.clock()
+        self._count(len(data))
+        self._buffer = data
+
+    def _hold(self, data: bytes) -> None:
+        """Stop reading until answers have gone out; ``rest`` goes on."""
+        self._buffer = data
+        self._held = True
+        self._transport.pause_reading()
+
+    def _open(self, verdict: Accepted | HTTPResponse, *, arrived: bool) -> None:
+        """Begin to receive the body of ``_request``, or to drop that of a refused one.
+
+        ``arrived``: the client did not wait for a 100 to send its body.
+        """
+        head = self._head
+        if isinstance(verdict, HTTPResponse):
+            self._refuse_request(verdict)
+            return
+        if head.length > verdict.max_body:
+            raise Refused(413, f"the body is longer than {verdict.max_body} bytes")
+        self._handler = verdict.handler
+        self._state = _BODY
+        self._body_since = self._shared.clock()
+        if head.length == CHUNKED:
+            self._body = ChunkedBody(verdict.max_body, self._shared.limits)
+        else:
+            self._body = FixedBody(head.length)
+        if head.expects and not arrived:
+            self._continue = self._answers.busy
+            if not self._continue:
+                self._transport.write(CONTINUE)
+
+    def _refuse_request(self, response: HTTPResponse) -> None:
+        """Answer at once; keep the connection where the body to drop is small and certain."""
+        head, request = self._head, self._request
+        self._request = None
+        if head.expects or not 0 <= head.length <= self._shared.limits.drain_bytes:
+            response.close = True
+        if response.close or not head.keep_alive:
+            self._unread = head.length != 0
+            self._state = _IGNORE
+        elif head.length:
+            self._body = DroppedBody(head.length)
+            self._state = _BODY
+            self._body_since = self._shared.clock()
+        self._answers.push((request, head, None, response))
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Take bytes of a body; hand the request to its handler when they are all there."""
+        body = cast("Body", self._body)
+        self._continue = False
+        rest = body.feed(data)
+        if not body.done:
+            self._count(body.held)
+            return b""
+        self._body = None
+        self._count(0)
+        self._state = _HEAD if self._head.keep_alive else _IGNORE
+        request, self._request = self._request, None
+        if request is not None:
+            request.body = body.take()
+            self._answers.push((request, self._head, self._handler, None))
+        return rest
+
+    def _ignore(self, data: bytes) -> None:
+        """Drop what follows the last request that is believed."""
+        self._ignored += len(data)
+        if self._ignored > self._shared.limits.linger_bytes:
+            self.abort()
+
+    def _count(self, held: int) -> None:
+        """Account for bytes held for an incomplete request; raises ``Refused`` over the sum."""
+        shared = self._shared
+        grown = held - self._counted
+        self._counted = held
+        shared.receiving += grown
+        if grown > 0 and shared.receiving > shared.limits.receiving_bytes:
+            raise Refused(503, "too many bytes are being received at once")
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Queue an error as the connection's last answer and believe nothing that follows."""
+        request, self._request = self._request, None
+        head = self._head if request is not None else _MALFORMED
+        response, _ = self._shared.error(request, status, message)
+        response.close = True
+        self._forget()
+        self._unread = True
+        self._answers.push((request, head, None, response))
+
+    def _forget(self) -> None:
+        """Drop whatever of a request has arrived."""
+        self._state = _IGNORE
+        self._buffer = b""
+        self._held = self._continue = False
+        self._body = self._handler = self._head_since = None
+        self._count(0)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of a further request has arrived."""
+        return self._state == _HEAD and not self._buffer
+
+    def rest(self) -> None:
+        """Everything is answered: go on with what was held back."""
+        self._idle_since = self._shared.clock()
+        if self._held:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif self._continue:
+            self._continue = False
+            self._transport.write(CONTINUE)
+
+    def _go_on(self) -> None:
+        if self.gone or not self._held:
+            return
+        data, self._buffer = self._buffer, b""
+        self._held = False
+        self._body_since = self._shared.clock()
+        self._transport.resume_reading()
+        self.data_received(data)
+
+    def finish(self) -> None:
+        """The last answer is written: close, or linger where the peer may still be sending."""
+        if self.gone or self._lingers_since is not None:
+            return
+        self._unread = self._unread or self._state == _BODY or self._ignored > 0
+        self._forget()
+        now = self._shared.clock()
+        if not self._unread:
+            self._close(now)
+            return
+        self._lingers_since = now
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def abort(self, *, reset: bool = False) -> None:
+        """Close at once, whatever is unsent; with ``reset`` the client learns that it was cut."""
+        self.gone = True
+        if reset:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._answers.cancel()
+        self._transport.abort()
+
+    def expire(self, now: float) -> None:
+        """Enforce the limits of time; called by the listener's sweep."""
+        limits, answers = self._shared.limits, self._answers
+        stuck = answers.paused_at if self._closing_since is None else self._closing_since
+        if stuck is not None:
+            size = self._transport.get_write_buffer_size()
+            if now - stuck > limits.write_time + size / limits.least_rate:
+                self.abort()
+        elif self._lingers_since is not None:
+            if now - self._lingers_since > limits.linger_time:
+                self.abort()
+        elif self._state == _HEAD:
+            if self._head_since is not None:
+                if now - self._head_since > limits.header_time:
+                    self._refuse(408, f"the headers took longer than {limits.header_time:g} s")
+            elif not answers.busy:
+                patience = limits.idle_time if self._asked else limits.header_time
+                if now - self._idle_since > patience:
+                    self._close(now)
+        elif self._state == _BODY and not self._held:
+            allowed = limits.body_time + self._counted / limits.least_rate
+            if now - self._body_since <= allowed:
+                return
+            if self._request is None:
+                self.finish()  # the refusal is answered; its body never came
+            else:
+                self._refuse(408, f"the body took longer than {allowed:.3g} s")
+
+    def close_if_idle(self, *, fresh: bool) -> None:
+        """Close a connection on which nothing is going on.
+
+        One that has not asked anything yet is closed only where ``fresh`` is true: its first
+        request may be on the way.
+        """
+        if self.at_rest and not self._answers.busy and (self._asked or fresh):
+            self._close(self._shared.clock())
+
+    def overdue(self) -> None:
+        """The stop deadline: answer 503 to what is unanswered, then close."""
+        answers = self._answers
+        ending = self._closing_since is not None or self._lingers_since is not None
+        if self.gone or ending or answers.streaming:
+            self.abort()
+            return
+        if not self.at_rest and self._state != _IGNORE and not self._held:
+            self._refuse(503, "the server is stopping")
+        try:
+            answers.overdue()
+        except Exception:
+            logger.exception("could not tell a client of the stop")
+        self.finish()
+
+    def _close(self, now: float) -> None:
+        """Close once everything written is sent; the sweep bounds that."""
+        self._state = _IGNORE
+        self._closing_since = now
+        self._transport.close()
