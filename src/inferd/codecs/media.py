@@ -1,0 +1,84 @@
+"""Bodies that are not JSON: an encoded image, a text, a table, an array.
+
+Which of them a model takes follows from its external signature: an image or a text where its one
+input is a BYTES tensor that a transform (or the model) reads as such, a table where an example is
+a row of values, an array where there is one input. What does not fit is refused with what does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inferd.codecs.base import Decoded, Decoder
+from inferd.codecs.csv import CsvCodec, takes_csv
+from inferd.codecs.npy import NpyCodec
+from inferd.core.errors import InvalidInput, UnsupportedMedia
+from inferd.core.plan import BatchPlan
+from inferd.core.signature import Signature, TensorSpec, is_text
+from inferd.core.tensor import BYTES
+
+JSON = "application/json"
+CSV = "text/csv"
+TEXT = "text/plain"
+NPY = "application/x-npy"
+IMAGES = ("image/png", "image/jpeg")
+MEDIA: tuple[str, ...] = (JSON, *IMAGES, TEXT, CSV, NPY)
+"""Every content type of the simple dialect."""
+
+
+def accepts(signature: Signature) -> tuple[str, ...]:
+    """Return the content types a model of this signature takes, JSON first."""
+    found = [JSON]
+    lone = signature.inputs[0] if len(signature.inputs) == 1 else None
+    if lone is not None and _holds_one(lone, signature) and lone.dtype is BYTES:
+        if lone.content == "image":
+            found += IMAGES
+        elif is_text(lone):
+            found.append(TEXT)
+    if takes_csv(signature):
+        found.append(CSV)
+    if lone is not None and lone.content != "image":
+        found.append(NPY)
+    return tuple(found)
+
+
+def media_codec(media: str, signature: Signature, plan: BatchPlan | None = None) -> Decoder:
+    """Return the decoder of ``media`` for a model; raises ``UnsupportedMedia`` where none fits."""
+    takes = accepts(signature)
+    if media not in takes:
+        raise UnsupportedMedia(
+            f"this model does not take {media}", help="it takes " + ", ".join(takes)
+        )
+    if media == CSV:
+        return CsvCodec(signature, plan)
+    if media == NPY:
+        return NpyCodec(signature, plan)
+    return BytesCodec(signature, text=media == TEXT)
+
+
+def _holds_one(spec: TensorSpec, signature: Signature) -> bool:
+    row = spec.shape[1:] if signature.batched else spec.shape
+    return all(n in (1, -1) for n in row)
+
+
+class BytesCodec:
+    """The whole body is the one element of one example: an image or a text."""
+
+    def __init__(self, signature: Signature, *, text: bool) -> None:
+        self._spec = signature.inputs[0]
+        self._text = text
+
+    def decode(self, body: bytes) -> Decoded:
+        """Take the body as it is; a text must be UTF-8."""
+        if not body:
+            raise InvalidInput("the body is empty")
+        if self._text:
+            try:
+                body.decode()
+            except UnicodeDecodeError as error:
+                raise InvalidInput(
+                    f"the text is not UTF-8: bad byte at offset {error.start}"
+                ) from None
+        array = np.empty((1,) * len(self._spec.shape), object)
+        array[(0,) * array.ndim] = body
+        return Decoded({self._spec.name: array}, None, True)

@@ -1,0 +1,56 @@
+import pytest
+from tests.codecs.signatures import signature
+
+from inferd.codecs.media import accepts, media_codec
+from inferd.core.errors import InvalidInput, UnsupportedMedia
+
+IMAGE = signature([("image", "BYTES", [-1], "image")])
+TEXT = signature([("text", "BYTES", [-1, 1], "text")])
+VECTOR = signature([("x", "FP32", [-1, 3])])
+PLAIN = signature([("x", "BYTES", [1])], [("y", "FP32", [1])], batched=False)
+TWO = signature([("a", "FP32", [-1]), ("b", "BYTES", [-1])])
+DEEP = signature([("x", "FP32", [-1, 2, 2])])
+
+
+@pytest.mark.parametrize(
+    ("sig", "media"),
+    [
+        (IMAGE, ("application/json", "image/png", "image/jpeg")),
+        (TEXT, ("application/json", "text/plain", "text/csv", "application/x-npy")),
+        (VECTOR, ("application/json", "text/csv", "application/x-npy")),
+        (PLAIN, ("application/json", "text/plain", "application/x-npy")),
+        (TWO, ("application/json", "text/csv")),
+        (DEEP, ("application/json", "application/x-npy")),
+    ],
+)
+def test_the_signature_decides_what_is_taken(sig, media):
+    assert accepts(sig) == media
+
+
+def test_an_image_is_one_example():
+    decoded = media_codec("image/png", IMAGE).decode(b"\x89PNG")
+
+    assert decoded.single
+    assert decoded.inputs["image"].tolist() == [b"\x89PNG"]
+
+
+@pytest.mark.parametrize(
+    ("sig", "value"), [(TEXT, [["grüß".encode()]]), (PLAIN, ["grüß".encode()])]
+)
+def test_a_text_is_one_example(sig, value):
+    (array,) = media_codec("text/plain", sig).decode("grüß".encode()).inputs.values()
+
+    assert array.tolist() == value
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff"], ids=["empty", "not UTF-8"])
+def test_bad_texts_are_refused(body):
+    with pytest.raises(InvalidInput):
+        media_codec("text/plain", TEXT).decode(body)
+
+
+def test_a_wrong_fit_names_what_is_taken():
+    with pytest.raises(UnsupportedMedia, match="does not take image/png") as caught:
+        media_codec("image/png", VECTOR)
+
+    assert caught.value.help == "it takes application/json, text/csv, application/x-npy"

@@ -1,0 +1,253 @@
+import contextlib
+import json
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.codecs.signatures import arrays, signature
+
+from inferd.codecs import oip
+from inferd.codecs.oip import OIPCodec
+from inferd.core.errors import InvalidInput, Unsupported
+from inferd.core.message import HIGH, NORMAL
+from inferd.core.plan import BatchPlan
+
+VECTOR = signature([("x", "FP32", [-1, 2])], [("y", "FP32", [-1, 1]), ("z", "INT64", [-1])])
+TWO = signature([("a", "FP32", [-1, 1]), ("b", "INT64", [-1, 1])])
+TEXT = signature([("t", "BYTES", [-1])])
+
+
+def body(data=((1, 2),), shape=(1, 2), datatype="FP32", name="x", tensor=None, **more):
+    entry = {
+        "name": name,
+        "shape": list(shape),
+        "datatype": datatype,
+        "data": data,
+        **(tensor or {}),
+    }
+    return json.dumps({"inputs": [entry], **more}).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        ([1, 2, 3, 4], (2, 2)),
+        ([[1, 2], [3, 4]], (2, 2)),
+        ([[[1, 2], [3, 4]]], (2, 2)),
+        ([1, 2], (1, 2)),
+        ([], (0, 2)),
+    ],
+    ids=["flat", "nested", "with an axis of one", "one row", "no rows"],
+)
+def test_values_are_row_major_nested_or_flat(data, shape):
+    array = OIPCodec(VECTOR).decode(body(data, shape)).inputs["x"]
+
+    assert array.dtype == np.float32
+    assert array.shape == shape
+    assert array.ravel().tolist() == list(np.ravel(data))
+
+
+def test_null_and_bare_tokens_are_floats():
+    array = OIPCodec(VECTOR).decode(body([None, float("nan"), float("inf"), 1], (2, 2))).inputs["x"]
+
+    np.testing.assert_array_equal(array, np.float32([[np.nan, np.nan], [np.inf, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (b"[]", "must be an object"),
+        (b"{}", "must be a list"),
+        (b'{"inputs":[]}', "input 'x' is missing"),
+        (b'{"inputs":[5]}', r"inputs\[0\] must be an object"),
+        (b'{"inputs":[{}]}', '"name" must be a string'),
+        (body(name="X1"), "no input named 'X1'"),
+        (body(id=5), '"id" must be a string'),
+        (body(datatype="FP64"), "takes FP32, got FP64"),
+        (body(datatype="FP16"), "FP16 has no JSON form"),
+        (body(datatype="BF16"), "BF16 has no JSON form"),
+        (body(datatype="fp32"), "unknown datatype 'fp32'"),
+        (body(datatype=None), '"datatype" must be a string'),
+        (body(shape=(-1, 2)), "none free"),
+        (body(shape=(1.0, 2)), "list of sizes"),
+        (body(shape=(True, 2)), "list of sizes"),
+        (body(shape=(2,)), r"must have shape \[any, 2\], got \[2\]"),
+        (body(shape=(1, 3), data=[1, 2, 3]), r"must have shape \[any, 2\]"),
+        (body(shape=(10**15, 2)), "has 2 values for the shape"),
+        (body(shape=(3, 2), data=[[1, 2, 3], [4, 5, 6]]), "nested as"),
+        (body(data=[[1], [2, 3]]), r"\[1\] has 2 values where .*\[0\] has 1"),
+        (body(data=[1, "2"]), "must be a number"),
+        (body(data=[1, True]), "must be a number"),
+        (body(data=None), 'has no "data"'),
+        (body(data=[1, 1e39]), "out of range"),
+        (body(tensor={"parameters": {"k": None}}), "must be a string, a number or a boolean"),
+        (body(parameters={"k": [1]}), "must be a string, a number or a boolean"),
+        (body(parameters={"priority": -1}), "integer of 0 or more"),
+        (body(parameters={"timeout": "1"}), "integer of 0 or more"),
+        (body(outputs=5), '"outputs" must be a list'),
+        (body(outputs=[5]), '"name" must be a string'),
+        (body(outputs=[{"name": "w"}]), "no output named 'w'"),
+        (body(outputs=[{"name": "y"}, {"name": "y"}]), "asked for twice"),
+    ],
+)
+def test_what_the_protocol_does_not_allow_is_refused(sent, message):
+    with pytest.raises(InvalidInput, match=message):
+        OIPCodec(VECTOR).decode(sent)
+
+
+def test_an_input_given_twice_is_refused():
+    entry = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
+
+    with pytest.raises(InvalidInput, match="given twice"):
+        OIPCodec(VECTOR).decode(orjson.dumps({"inputs": [entry, entry]}))
+
+
+def test_inputs_must_agree_on_the_batch():
+    a = {"name": "a", "shape": [2, 1], "datatype": "FP32", "data": [1, 2]}
+    b = {"name": "b", "shape": [1, 1], "datatype": "INT64", "data": [1]}
+
+    with pytest.raises(InvalidInput, match="'a' has a batch of 2 and input 'b' one of 1"):
+        OIPCodec(TWO).decode(orjson.dumps({"inputs": [b, a][::-1]}))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        body(tensor={"parameters": {"binary_data_size": 8}}),
+        body(tensor={"parameters": {"shared_memory_region": "r"}}),
+        body(outputs=[{"name": "y", "parameters": {"classification": 3}}]),
+    ],
+    ids=["binary", "shared memory", "classification"],
+)
+def test_extensions_not_offered_are_unsupported(sent):
+    with pytest.raises(Unsupported, match="not offered"):
+        OIPCodec(VECTOR).decode(sent)
+
+
+def test_the_envelope_is_read():
+    decoded = OIPCodec(VECTOR).decode(
+        body(
+            id="a1",
+            outputs=[{"name": "z", "parameters": {"binary_data": True}}],
+            parameters={"priority": 1, "timeout": 250_000, "k": "v"},
+            unknown=[1],
+        )
+    )
+
+    assert (decoded.id, decoded.outputs, decoded.parameters) == ("a1", ("z",), {"k": "v"})
+    assert (decoded.priority, decoded.timeout) == (HIGH, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("given", "priority", "timeout"),
+    [
+        ({"priority": 0, "timeout": 0}, NORMAL, None),
+        ({"priority": 7}, NORMAL, None),
+        ({}, None, None),
+    ],
+    ids=["defaults", "lower", "none"],
+)
+def test_schedule_parameters(given, priority, timeout):
+    decoded = OIPCodec(VECTOR).decode(body(parameters=given))
+
+    assert (decoded.priority, decoded.timeout, decoded.parameters) == (priority, timeout, {})
+
+
+def test_a_response():
+    outputs = {"y": np.float32([[0.1], [np.nan]]), "z": np.array([2**53 + 1, -1])}
+
+    assert OIPCodec(VECTOR).encode(outputs, False, "a1", "m", "2") == (
+        b'{"model_name":"m","model_version":"2","id":"a1","outputs":['
+        b'{"name":"y","datatype":"FP32","shape":[2,1],"data":[0.1,null]},'
+        b'{"name":"z","datatype":"INT64","shape":[2],"data":[9007199254740993,-1]}]}'
+    )
+
+
+def test_an_absent_id_stays_absent():
+    assert b'"id"' not in OIPCodec(VECTOR).encode({"z": np.array([1])}, False, None, "m", "1")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.float16([1]), "is FP16, which has no JSON form"),
+        (np.array([b"\xff"], object), "not UTF-8"),
+    ],
+    ids=["FP16", "bytes"],
+)
+def test_outputs_without_a_json_form_are_unsupported(array, message):
+    with pytest.raises(Unsupported, match=message):
+        OIPCodec(VECTOR).encode({"y": array}, False)
+
+
+def test_rows_are_put_together_where_they_agree():
+    rows = [{"y": np.float32([[1]])}, {"y": np.float32([[2]])}]
+    ragged = [{"y": np.float32([[1]])}, {"y": np.float32([[2, 3]])}]
+
+    assert orjson.loads(OIPCodec(VECTOR).encode(rows, False))["outputs"][0]["data"] == [1, 2]
+    with pytest.raises(Unsupported, match="rows of unequal shape"):
+        OIPCodec(VECTOR).encode(ragged, False)
+
+
+def test_a_plan_that_splits_gets_single_rows():
+    decoded = OIPCodec(VECTOR, BatchPlan(split=True)).decode(body([1, 2, 3, 4], (2, 2)))
+
+    assert decoded.inputs is None
+    assert [row["x"].tolist() for row in decoded.rows] == [[[1, 2]], [[3, 4]]]
+
+
+ALL = signature(
+    [
+        (name.lower(), name, [-1, -1])
+        for name in (
+            "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
+            "FP32", "FP64", "BYTES",
+        )
+    ]
+)  # fmt: skip
+
+
+@given(st.data(), st.integers(0, 3))
+def test_what_is_written_is_what_is_read(data, batch):
+    inputs = {spec.name: data.draw(arrays(spec, batch)) for spec in ALL.inputs}
+
+    decoded = OIPCodec(ALL).decode(oip.encode_request(inputs, id="7", given={"k": 1}))
+    answer, rest = oip.decode_response(OIPCodec(ALL).encode(inputs, False, "7", "m", "1"))
+
+    assert (decoded.id, decoded.parameters) == ("7", {"k": 1})
+    assert rest == {"model_name": "m", "model_version": "1", "id": "7"}
+    for name, array in inputs.items():
+        for read in (decoded.inputs[name], answer[name]):
+            assert read.dtype == array.dtype
+            np.testing.assert_array_equal(read, array)
+
+
+KEYS = ["inputs", "name", "shape", "datatype", "data", "outputs", "parameters", "id", "x"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10) | st.floats() | st.sampled_from(["x", "FP32"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
+    ),
+    max_leaves=15,
+)
+
+
+@given(st.fixed_dictionaries({"inputs": st.lists(st.fixed_dictionaries(
+    {"name": st.just("x"), "shape": JSON, "datatype": st.just("FP32"), "data": JSON}
+))}, optional={"outputs": JSON, "parameters": JSON, "id": JSON}) | JSON)  # fmt: skip
+def test_any_json_is_decoded_or_refused(value):
+    with contextlib.suppress(InvalidInput, Unsupported):
+        OIPCodec(VECTOR).decode(json.dumps(value).encode())
+
+
+def test_metadata():
+    assert oip.model_metadata("m", ["1", "2"], "onnx", TEXT) == {
+        "name": "m",
+        "versions": ["1", "2"],
+        "platform": "onnx",
+        "inputs": [{"name": "t", "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
+    }
+    assert oip.server_metadata("inferd", "1.0")["name"] == "inferd"
