@@ -1,0 +1,60 @@
+"""The runtimes there are, as data: where each lives and which library it needs.
+
+A framework is imported when its runtime is created, which happens in the worker that uses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from inferd.core.errors import ConfigError, MissingExtra, nearest
+from inferd.core.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One runtime: its name in ``model.yaml``, its class, the library and the extra it needs."""
+
+    name: str
+    target: str
+    library: str
+    extra: str
+    doc: str
+
+
+RUNTIMES: tuple[Entry, ...] = (
+    Entry("onnx", "inferd.runtimes.onnx:ONNXRuntime", "onnxruntime", "all",
+          "ONNX models, on ONNX Runtime"),
+    Entry("torch", "inferd.runtimes.torch:TorchRuntime", "torch", "torch",
+          "TorchScript, torch.export programs, and state dicts with a factory, on PyTorch"),
+    Entry("python", "inferd.runtimes.python:PythonRuntime", "numpy", "all",
+          "a Python class derived from inferd.Model"),
+)  # fmt: skip
+"""Every runtime, in order of documentation."""
+
+BY_NAME: dict[str, Entry] = {entry.name: entry for entry in RUNTIMES}
+
+
+def create(name: str) -> Runtime:
+    """Return a new runtime, importing its framework.
+
+    Raises ``ConfigError`` for an unknown name or a framework that is installed and broken,
+    ``MissingExtra`` naming the extra where it is not installed.
+    """
+    entry = BY_NAME.get(name)
+    if entry is None:
+        raise ConfigError(f"unknown runtime {name!r}", help=nearest(name, BY_NAME))
+    if find_spec(entry.library) is None:
+        raise MissingExtra(entry.library, entry.extra, what=f"the runtime {name!r}")
+    module, _, cls = entry.target.partition(":")
+    try:
+        loaded = import_module(module)
+    except (ImportError, OSError) as error:
+        raise ConfigError(
+            f"the runtime {name!r} cannot be used: importing {entry.library} failed: {error}",
+            help=f"reinstall it: pip install --force-reinstall {entry.library}",
+        ) from error
+    runtime: Runtime = getattr(loaded, cls)()
+    return runtime
