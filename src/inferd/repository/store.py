@@ -1,0 +1,222 @@
+"""From PATHs to specs: what is served, read from disk and decided before any worker starts.
+
+``layout`` says which directories count, ``modelfile`` what the user wrote; here the artifact is
+chosen, its format is asked of the detector that is passed in (the repository knows no format), and
+a ``ModelSpec`` is made. Nothing is loaded, imported or executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from inferd.config.sources import Section
+from inferd.core.errors import ConfigError, ModelFileError, nearest
+from inferd.repository.layout import Place, find, inside, listing
+from inferd.repository.modelfile import NAME, check_runtime, read_modelfile, spec_fields
+from inferd.repository.spec import ModelSpec
+
+PYTHON = "python"
+_CODE = ".py"
+
+AUXILIARY = frozenset(
+    [
+        ".py",
+        ".pyi",
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".cfg",
+        ".ini",
+        ".md",
+        ".rst",
+        ".csv",
+        ".tsv",
+        ".labels",
+        ".vocab",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".html",
+        ".log",
+        ".lock",
+        ".sha256",
+        ".sig",
+        ".license",
+        ".data",
+        ".onnx_data",
+        ".weight",
+        ".npy",
+        ".npz",
+    ]
+)
+"""Endings of files that lie beside an artifact; never taken for it unless ``artifact:`` says so."""
+
+
+class Formats(Protocol):
+    """What is known of artifact formats; ``inferd.runtimes.detect`` is the implementation."""
+
+    @property
+    def endings(self) -> Collection[str]:
+        """Endings of the files that are served, in lower case, with their dot."""
+        ...
+
+    @property
+    def runtimes(self) -> Collection[str]:
+        """Names of the runtimes there are."""
+        ...
+
+    def detect(
+        self, artifact: Path, *, model: str, runtime: str | None, options: Mapping[str, Any]
+    ) -> str:
+        """Return the runtime for an artifact, by its content.
+
+        ``runtime``: as declared, must agree. ``options``: as declared (``factory`` ...), with
+        ``trust_pickle`` set by the operator. Raises ``ModelFileError`` naming the file.
+        """
+        ...
+
+
+def scan(
+    paths: Sequence[str | Path],
+    formats: Formats,
+    *,
+    trust_pickle: Collection[str] = (),
+    every: bool = False,
+) -> list[ModelSpec]:
+    """Return a spec for each model that the PATHs hold: the latest version, or ``every`` one.
+
+    ``trust_pickle`` names the models whose pickles the operator trusts. Raises ``ConfigError``
+    (paths, layout, ``model.yaml``) or ``ModelFileError`` (an artifact), naming the file.
+    """
+    if not paths:
+        raise ConfigError("no PATH given", help="for example `inferd serve iris.onnx`")
+    specs: list[ModelSpec] = []
+    origins: dict[str, str] = {}
+    for path in paths:
+        places = find(path, formats.endings, every=every)
+        specs += [_spec(place, formats, trust_pickle) for place in places]
+        for name in dict.fromkeys(p.name for p in places):
+            if name in origins:
+                raise ConfigError(
+                    f"two models are named {name!r}: {origins[name]} and {path}",
+                    help="rename one of them",
+                )
+            origins[name] = str(path)
+    for name in trust_pickle:
+        if name not in origins:
+            raise ConfigError(
+                f"--trust-pickle {name}: no such model is served", help=nearest(name, origins)
+            )
+    return specs
+
+
+def _spec(place: Place, formats: Formats, trust_pickle: Collection[str]) -> ModelSpec:
+    section = read_modelfile(place.modelfile) if place.modelfile else Section({})
+    fields, options = spec_fields(section)
+    declared = fields.pop("runtime", None)
+    if declared is not None and declared not in formats.runtimes:
+        raise section.error(
+            "runtime", f"unknown runtime {declared!r}", help=nearest(declared, formats.runtimes)
+        )
+    if place.reference:
+        options["class"] = place.reference
+    if "class" in options and declared is None:
+        declared = PYTHON
+    artifact = _artifact(place, fields.pop("artifact", None), declared, options, section, formats)
+    if place.name in trust_pickle:
+        options["trust_pickle"] = True
+    runtime = declared
+    if artifact is not None and declared != PYTHON:
+        runtime = formats.detect(artifact, model=place.name, runtime=declared, options=options)
+    if runtime is None:
+        raise _none(place)
+    check_runtime(section, runtime)
+    warmup = fields.pop("warmup", None)
+    options["directory"] = str(place.directory)
+    if "signature" in fields:
+        options["signature"] = fields["signature"]
+    return ModelSpec(
+        name=place.name,
+        version=place.version,
+        runtime=runtime,
+        directory=place.directory,
+        artifact=artifact,
+        options=options,
+        warmup=_beside(place, warmup, section, "warmup") if warmup else None,
+        modelfile=place.modelfile,
+        origin=place.origin,
+        **fields,
+    )
+
+
+def _artifact(
+    place: Place,
+    named: Path | None,
+    declared: str | None,
+    options: Mapping[str, Any],
+    section: Section,
+    formats: Formats,
+) -> Path | None:
+    if place.file is not None:
+        if named is not None and (place.directory / named) != place.file:
+            raise section.error("artifact", f"names {named}, and {place.file.name} is served")
+        return place.file
+    if place.reference is not None:
+        return None
+    if named is not None:
+        return _beside(place, named, section, "artifact")
+    if declared == PYTHON and "class" in options:
+        return None
+    files = [f for f in listing(place.directory, place.root).files if f.name != NAME]
+    code = [f for f in files if f.suffix == _CODE]
+    if declared == PYTHON:
+        return _one(code, place, "class", "module:Class")
+    servable = [f for f in files if f.suffix.lower() in formats.endings and f.suffix != _CODE]
+    if servable:
+        return _one(servable, place, "artifact", servable[0].name)
+    if code:
+        return _one(code, place, "class", f"{code[0].stem}:Class")
+    other = [f for f in files if f.suffix.lower() not in AUXILIARY]
+    if not other:
+        raise _none(place)
+    return _one(other, place, "artifact", other[0].name)
+
+
+def _one(files: Sequence[Path], place: Place, key: str, example: str) -> Path:
+    if not files:
+        raise _none(place)
+    if len(files) > 1:
+        names = ", ".join(f.name for f in files[:6]) + (", ..." if len(files) > 6 else "")
+        raise ModelFileError(
+            f"{place.directory}: holds several candidates: {names}",
+            help=f"say which in {NAME}, for example `{key}: {example}`, or give each its own "
+            "directory <model>/<version>/",
+        )
+    return files[0]
+
+
+def _none(place: Place) -> ModelFileError:
+    return ModelFileError(
+        f"{place.directory}: holds no model file",
+        help=f"put the artifact there, or name a Python class in {NAME}: `class: module:Class`",
+    )
+
+
+def _beside(place: Place, name: Path, section: Section, key: str) -> Path:
+    """Look a file up in the version's directory, then beside ``model.yaml``."""
+    folders = [place.directory]
+    if place.modelfile is not None and place.modelfile.parent != place.directory:
+        folders.append(place.modelfile.parent)
+    for folder in folders:
+        path = folder / name
+        if path.is_file():
+            return inside(path, place.root)
+    beside = [f.name for f in listing(place.directory, place.root).files]
+    raise section.error(
+        key, f"no file {str(name)!r} in {place.directory}", help=nearest(str(name), beside)
+    )

@@ -1,0 +1,80 @@
+"""What ``--reload`` compares: the state of all files a model is made of, without reading them.
+
+A fingerprint is a tuple of (path, modification time, size, inode). It is taken by polling, which
+works on every file system (network mounts and containers send no events), and it is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+from inferd.repository.spec import ModelSpec
+
+MAX_FILES = 2000
+_CODE = ".py"
+
+
+def fingerprint(spec: ModelSpec) -> Hashable:
+    """Return a value that changes when a file of the model changes, comes or goes.
+
+    Watched are the artifact, ``model.yaml``, the samples and everything in the version's directory
+    (code, labels, external data); for a lone file only what may belong to it. Never raises.
+    """
+    return tuple(sorted({row for path in _paths(spec) if (row := _row(path))}))
+
+
+def _paths(spec: ModelSpec) -> Iterator[Path]:
+    for path in (spec.artifact, spec.modelfile, spec.warmup):
+        if path is not None:
+            yield path
+    if spec.modelfile is None and not _own_directory(spec):
+        # The directory is not the model's own (perhaps somebody's home): only code beside it.
+        if spec.runtime == "python":
+            yield from _code(spec)
+        return
+    yield from _tree(spec.directory)
+
+
+def _own_directory(spec: ModelSpec) -> bool:
+    """Whether the PATH was a directory, so that all of the version's directory is the model's."""
+    try:
+        return Path(spec.origin).expanduser().is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _code(spec: ModelSpec) -> Iterator[Path]:
+    module = str(spec.options.get("class", "")).partition(":")[0].replace(".", "/")
+    package = spec.directory / module
+    if module and package.is_dir():
+        yield from _tree(package)
+    try:
+        entries = sorted(spec.directory.iterdir())[:MAX_FILES]
+    except OSError:
+        return
+    yield from (e for e in entries if e.suffix == _CODE)
+    if module:
+        yield package.with_name(package.name + _CODE)
+
+
+def _tree(directory: Path) -> Iterator[Path]:
+    count = 0
+    for folder, folders, names in os.walk(directory):
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and n != "__pycache__")
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            count += 1
+            if count > MAX_FILES:
+                return
+            yield Path(folder, name)
+
+
+def _row(path: Path) -> tuple[str, int, int, int] | None:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from inferd.core.errors import ConfigError, InferdError, ModelFileError
+from inferd.repository.layout import find, inside, legal, listing
+
+ENDINGS = {".onnx", ".pth", ".py"}
+
+
+def names(path, **options):
+    return [(p.name, p.version) for p in find(path, ENDINGS, **options)]
+
+
+def test_a_lone_file_is_named_by_its_stem(tree):
+    root = tree({"iris.onnx": "x", "my model (2).onnx": "x", "_x-.v1.onnx": "x"})
+    assert names(root / "iris.onnx") == [("iris", "1")]
+    assert names(root / "my model (2).onnx") == [("my-model-2", "1")]
+    assert names(root / "_x-.v1.onnx") == [("x-.v1", "1")]
+
+
+def test_a_repository_serves_the_latest_version_by_number(tree):
+    root = tree({"iris/2/a.onnx": "x", "iris/10/a.onnx": "x", "iris/model.yaml": "", "digits/1/b.onnx": "x",
+                 ".git/1/x.onnx": "x", "README.md": "x"})  # fmt: skip
+
+    assert names(root) == [("digits", "1"), ("iris", "10")]
+    assert names(root, every=True) == [("digits", "1"), ("iris", "2"), ("iris", "10")]
+    (place,) = find(root / "iris", ENDINGS)
+    assert place.modelfile == root / "iris/model.yaml" and place.directory == root / "iris/10"
+
+
+def test_a_model_and_a_version_directory(tree):
+    root = tree({"iris/1/a.onnx": "x", "iris/2/a.onnx": "x", "iris/model.yaml": ""})
+
+    assert names(root / "iris") == [("iris", "2")]
+    assert names(root / "iris/1") == [("iris", "1")]
+    (place,) = find(root / "iris/1/a.onnx", ENDINGS)
+    assert (place.name, place.version) == ("iris", "1") and place.modelfile is not None
+
+
+def test_a_flat_model_directory(tree):
+    root = tree({"model.yaml": "", "net.pth": "x", "net.py": "x"}, name="net")
+    (place,) = find(root, ENDINGS)
+    assert (place.name, place.version, place.modelfile) == ("net", "1", root / "model.yaml")
+
+
+def test_a_class_by_module_or_file(tree, monkeypatch):
+    root = tree({"code.py": ""})
+    monkeypatch.chdir(root)
+    (place,) = find("app.models:Toxicity", ENDINGS)
+    assert (place.name, place.reference, place.directory) == (
+        "Toxicity",
+        "app.models:Toxicity",
+        root,
+    )
+    (place,) = find(f"{root}/code.py:M", ENDINGS)
+    assert (place.name, place.reference, place.directory) == ("M", "code:M", root)
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "says"),
+    [
+        pytest.param({}, "", "is an empty directory", id="empty"),
+        pytest.param({"iris.onnx": "x"}, "iriss.onnx", "no such file or directory", id="missing"),
+        pytest.param(
+            {"iris/.hidden": "x"}, "", "holds no model: iris/ has no version", id="hidden"
+        ),
+        pytest.param({"iris/v2/a.onnx": "x"}, "", "a version is a plain number, not 'v2'", id="v2"),
+        pytest.param(
+            {"iris/1.0/a.onnx": "x"}, "", "a version is a plain number, not '1.0'", id="1.0"
+        ),
+        pytest.param(
+            {"iris/007/a.onnx": "x"}, "iris", "a version is a plain number, not '007'", id="007"
+        ),
+        pytest.param({"b c/1/a.onnx": "x"}, "", "'b c' is not a legal model name", id="illegal"),
+        pytest.param({"iris/1/a.onnx": "x", "b.onnx": "x"}, "", "b.onnx lies loose", id="loose"),
+        pytest.param(
+            {"iris/1/model.yaml": "", "iris/1/a.onnx": "x"},
+            "",
+            "belongs beside the version",
+            id="yaml",
+        ),
+        pytest.param(
+            {"iris/1/a.onnx": "x", "docs/images/x.png": "x"},
+            "",
+            "docs: holds no version",
+            id="stray",
+        ),
+        pytest.param(
+            {"情感.onnx": "x"}, "情感.onnx", "no model name can be made of '情感'", id="name"
+        ),
+        pytest.param({}, "a:b:c", "not a module:Class either", id="colons"),
+        pytest.param({}, "gone/x.onnx", "is not a directory either", id="no-parent"),
+        pytest.param({}, "x.py:M", "no such file", id="no-code"),
+    ],
+)
+def test_what_cannot_be_served_says_why(tree, files, path, says):
+    root = tree(files)
+    with pytest.raises(ConfigError) as caught:
+        find(f"{root}/{path}" if path else root, ENDINGS)
+    assert says in caught.value.message
+
+
+def test_the_nearest_file_is_offered(tree):
+    root = tree({"iris.onnx": "x"})
+    with pytest.raises(ConfigError) as caught:
+        find(root / "irs.onnx", ENDINGS)
+    assert caught.value.help == "did you mean 'iris.onnx'?"
+
+
+def test_links_may_lead_about_inside_and_never_out(tree, tmp_path):
+    root = tree({"iris/1/a.onnx": "x"})
+    outside = tree({"secret/1/a.onnx": "x"}, name="outside")
+    (root / "iris/2").symlink_to("1")
+    assert names(root) == [("iris", "2")]
+
+    (root / "leak").symlink_to(outside / "secret")
+    with pytest.raises(ModelFileError, match="leads out of"):
+        find(root, ENDINGS)
+    (root / "leak").unlink()
+    (root / "iris/1/b.onnx").symlink_to(outside / "secret/1/a.onnx")
+    with pytest.raises(ModelFileError, match="leads out of"):
+        listing(root / "iris/1", root)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="is a link to nowhere"):
+        find(tmp_path / "dangling", ENDINGS)
+
+
+def test_a_path_that_is_itself_a_link_is_the_operators_choice(tree, tmp_path):
+    root = tree({"iris/1/a.onnx": "x"})
+    (tmp_path / "current").symlink_to(root)
+    assert names(tmp_path / "current") == [("iris", "1")]
+
+
+def test_special_files_and_loops(tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(ModelFileError, match="neither a file nor a directory"):
+        find(tmp_path / "pipe.onnx", ENDINGS)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InferdError):
+        find(tmp_path / "loop", ENDINGS)
+    with pytest.raises(ModelFileError, match="cannot be followed"):
+        inside(tmp_path / "loop", tmp_path)
+    for wrong in ("", "a\0b"):
+        with pytest.raises(ConfigError, match="is not a path"):
+            find(wrong, ENDINGS)
+
+
+@pytest.mark.parametrize("name", ["", ".a", "-a", "a/b", "a b", "é", "a" * 129, "a\n"], ids=repr)
+def test_illegal_names(name):
+    with pytest.raises(ConfigError, match="not a legal model name"):
+        legal(name, "here")

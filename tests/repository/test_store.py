@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inferd.core.errors import ConfigError, InferdError, ModelFileError
+from inferd.repository.store import scan
+
+
+class Formats:
+    """Formats of one letter: content ``x`` is ONNX, ``t`` torch, anything else broken."""
+
+    endings = frozenset({".onnx", ".pth", ".py"})
+    runtimes = ("onnx", "torch", "python")
+
+    def __init__(self):
+        self.asked = []
+
+    def detect(self, artifact, *, model, runtime, options):
+        self.asked.append((artifact.name, model, runtime, dict(options)))
+        if artifact.suffix == ".py":
+            return "python"
+        kind = {"x": "onnx", "t": "torch"}.get(artifact.read_text())
+        if kind is None or runtime not in {None, kind}:
+            raise ModelFileError(f"{artifact}: is broken")
+        return kind
+
+
+def one(path, **options):
+    (spec,) = scan([path], Formats(), **options)
+    return spec
+
+
+def test_a_lone_file(tree):
+    root = tree({"iris.onnx": "x"})
+    spec = one(root / "iris.onnx")
+
+    assert (spec.name, spec.version, spec.runtime) == ("iris", "1", "onnx")
+    assert spec.artifact == root / "iris.onnx" and spec.origin == str(root / "iris.onnx")
+    assert spec.options == {"directory": str(root)}
+
+
+def test_model_yaml_reaches_the_spec_and_crosses_as_json(tree):
+    root = tree({
+        "net/model.yaml": "factory: net:Net\nsignature: {inputs: [{name: x, dtype: float32, shape: [-1, 4]}]}\n"
+        "warmup: samples.json\npreprocess: [{cast: float32}]\nthreads: 2\n",
+        "net/1/net.pth": "t", "net/1/net.py": "", "net/1/labels.txt": "", "net/samples.json": "[]",
+    })  # fmt: skip
+    spec = one(root)
+
+    assert spec.runtime == "torch" and spec.artifact == root / "net/1/net.pth"
+    assert spec.options["factory"] == "net:Net" and spec.options["threads"] == 2
+    assert spec.options["signature"] == spec.signature and spec.modelfile == root / "net/model.yaml"
+    assert spec.warmup == root / "net/samples.json"
+    assert json.loads(json.dumps(spec.to_json()))["preprocess"][0]["name"] == "cast"
+
+
+def test_python_models(tree, monkeypatch):
+    root = tree({"a/model.yaml": "class: s:S\n", "a/1/s.py": "", "a/1/weights.npy": "",
+                 "b/1/only.py": "", "c/model.yaml": "class: s:S\nartifact: w.bin\n", "c/1/w.bin": "z"})  # fmt: skip
+    a, b, c = scan([root], Formats())
+
+    assert (a.runtime, a.artifact, a.options["class"]) == ("python", None, "s:S")
+    assert (b.runtime, b.artifact) == ("python", root / "b/1/only.py")
+    assert c.artifact == root / "c/1/w.bin"
+    monkeypatch.chdir(root)
+    spec = one("app:Model")
+    assert (spec.name, spec.artifact, spec.directory) == ("Model", None, Path.cwd())
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        pytest.param({"m/1/a.onnx": "x", "m/1/b.onnx": "x"}, "several candidates: a.onnx, b.onnx", id="several"),
+        pytest.param({"m/1/a.bin": "x", "m/1/b.bin": "x"}, "several candidates: a.bin, b.bin", id="unknown"),
+        pytest.param({"m/1/a.py": "", "m/1/b.py": ""}, "several candidates: a.py, b.py", id="code"),
+        pytest.param({"m/1/notes.txt": ""}, "holds no model file", id="none"),
+        pytest.param({"m/1/.a.onnx": "x"}, "holds no model file", id="hidden"),
+        pytest.param({"m/model.yaml": "artifact: b.onnx", "m/1/a.onnx": "x"}, "model.yaml:1: artifact: no file 'b.onnx'", id="named"),
+        pytest.param({"m/model.yaml": "runtime: onx", "m/1/a.onnx": "x"}, "model.yaml:1: runtime: unknown runtime 'onx'", id="runtime"),
+        pytest.param({"m/model.yaml": "runtime: torch", "m/1/a.onnx": "x"}, "a.onnx: is broken", id="mismatch"),
+        pytest.param({"m/model.yaml": "factory: a:B", "m/1/a.onnx": "x"}, "factory: is used by the runtime torch only", id="unused"),
+        pytest.param({"m/model.yaml": "warmup: s.json", "m/1/a.onnx": "x"}, "warmup: no file 's.json'", id="warmup"),
+        pytest.param({"m/1/a.onnx": "broken"}, "a.onnx: is broken", id="broken"),
+        pytest.param({"m/model.yaml": "runtime: python", "m/1/w.bin": "x"}, "holds no model file", id="python"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_served_says_why(tree, files, says):
+    with pytest.raises(InferdError) as caught:
+        one(tree(files))
+    assert says in caught.value.message and "m/" in caught.value.message
+
+
+def test_external_data_and_notes_beside_an_artifact_are_no_candidates(tree):
+    root = tree({"m/1/a.onnx": "x", "m/1/a.onnx.data": "", "m/1/weights.bin": "", "m/1/tokenizer.json": "",
+                 "m/1/labels.txt": "", "m/1/code.py": "", "m/1/README.md": ""})  # fmt: skip
+    assert one(root).artifact.name == "a.onnx"
+
+
+def test_two_models_of_one_name_name_both_paths(tree):
+    root = tree({"a/iris.onnx": "x", "b/iris.onnx": "x"})
+    with pytest.raises(ConfigError, match="two models are named 'iris'") as caught:
+        scan([root / "a/iris.onnx", root / "b/iris.onnx"], Formats())
+    assert str(root / "a/iris.onnx") in caught.value.message
+
+
+def test_trust_is_the_operators_and_names_a_model(tree):
+    root = tree({"m.pth": "t", "n.pth": "t"})
+    formats = Formats()
+    specs = scan([root / "m.pth", root / "n.pth"], formats, trust_pickle=["m"])
+
+    assert [s.options.get("trust_pickle") for s in specs] == [True, None]
+    assert formats.asked[0][3]["trust_pickle"] is True
+    with pytest.raises(ConfigError, match="--trust-pickle mm: no such model") as caught:
+        scan([root / "m.pth"], Formats(), trust_pickle=["mm"])
+    assert caught.value.help == "did you mean 'm'?"
+
+
+def test_nothing_to_serve():
+    with pytest.raises(ConfigError, match="no PATH"):
+        scan([], Formats())
+
+
+def test_every_version_of_one_model(tree):
+    root = tree({"m/1/a.onnx": "x", "m/2/a.onnx": "x"})
+    assert [s.version for s in scan([root], Formats(), every=True)] == ["1", "2"]
