@@ -1,0 +1,1 @@
+"""Named pre- and post-processing steps: pure functions of tensors."""

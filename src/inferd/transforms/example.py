@@ -1,0 +1,66 @@
+"""An example request made from the steps: one that they can work on.
+
+A signature alone does not tell enough: any text is no category, and an image must be large enough
+for its crop. So steps leave hints on the drafts while the chain is walked backwards: a value for
+the elements (``Draft.sample``) and sizes for free axes (``Axis.hint``).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+
+from inferd.core.tensor import BOOL, BYTES, Tensors
+from inferd.transforms.draft import Axis, Draft, Flow
+
+SEQUENCE = 8
+IMAGE = 32
+
+
+def example(external: Flow, *, lifted: bool) -> Tensors:
+    """Return one request of one row (``lifted``: whole tensors without batch axis)."""
+    return {name: _tensor(draft, 1 if lifted else 0) for name, draft in external.items()}
+
+
+def _tensor(draft: Draft, skip: int) -> np.ndarray:
+    free = IMAGE if len(draft.known) == 4 else SEQUENCE
+    sizes = [1, *(size_of(axis, free) for axis in draft.known[1:])]
+    out = np.empty(sizes[skip:], draft.dtype.numpy)
+    out[...] = _value(draft)
+    return out
+
+
+def size_of(axis: Axis, free: int) -> int:
+    """Return a size for an axis: its own, the hinted one, or ``free``."""
+    return axis.size if axis.size >= 0 else axis.hint or free
+
+
+def _value(draft: Draft) -> object:
+    if draft.sample is not None:
+        return draft.sample
+    if draft.dtype is BYTES:
+        return b"hello world"
+    if draft.dtype is BOOL or draft.integer:
+        return 1
+    return 0.5
+
+
+def png(height: int, width: int) -> bytes:
+    """Return a grey gradient as PNG, without a library."""
+    row = b"\0" + bytes(x % 256 for x in range(width))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", head),
+            chunk(b"IDAT", zlib.compress(row * height)),
+            chunk(b"IEND", b""),
+        )
+    )
