@@ -1,0 +1,1 @@
+"""Where a batch runs: supervised worker processes, or inline."""
