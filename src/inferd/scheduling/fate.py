@@ -1,0 +1,47 @@
+"""What becomes of a request whose worker was lost: a pure decision.
+
+A request that only waited in the worker goes back as it was. One that was running is replayed,
+alone, because it may be the cause; one that then ends a worker again is the cause and is
+quarantined. A worker ended by SIGKILL may have been ended by an operator or by the kernel's memory
+killer, so there one replay more is given before the request is failed (and never quarantined).
+"""
+
+from __future__ import annotations
+
+import enum
+
+from inferd.core.errors import InferdError, ModelFailed
+from inferd.execution.executor import Entry, Job, Loss
+from inferd.scheduling.budget import RerunBudget
+
+EXTERNAL_REPLAYS = 2
+
+
+class Verdict(enum.Enum):
+    """What to do with a request."""
+
+    RETURN = "return"
+    REPLAY = "replay"
+    FAIL = "fail"
+    QUARANTINE = "quarantine"
+
+
+def judge(
+    entry: Entry, job: Job, loss: Loss, *, started: bool, replay: bool, budget: RerunBudget
+) -> tuple[Verdict, InferdError | None]:
+    """Decide, and mark the entry as a suspect where it is replayed."""
+    if not started:
+        return Verdict.RETURN, None
+    error = ModelFailed(f"the model's worker was lost while it ran this request: {loss.message}")
+    if not replay:
+        error.help = "set replay: true in model.yaml to let such requests be tried again"
+        return Verdict.FAIL, error
+    if job.exclusive and not loss.external:
+        return Verdict.QUARANTINE, error
+    if entry.attempts >= (EXTERNAL_REPLAYS if loss.external else 1) and job.exclusive:
+        return Verdict.FAIL, error
+    if not budget.spend(1):
+        return Verdict.FAIL, error
+    entry.attempts += 1
+    entry.suspect = True
+    return Verdict.REPLAY, None

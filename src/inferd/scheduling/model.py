@@ -1,0 +1,116 @@
+"""The batched model: the servable that joins validation, batcher and executors.
+
+A request of more rows than one turn should take is run in parts, two at a time, so that a large
+request neither blocks others nor waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from inferd.core.errors import InferdError, InvalidInput
+from inferd.core.message import Request, Response, Timings
+from inferd.core.plan import BatchPlan
+from inferd.core.signature import Signature
+from inferd.core.tensor import Tensors
+from inferd.execution.executor import Entry
+from inferd.scheduling.batcher import Batcher
+from inferd.scheduling.costs import part_rows
+from inferd.scheduling.parts import join, no_rows, split
+from inferd.scheduling.validate import Validator
+
+WINDOW = 2
+
+
+class BatchedModel:
+    """Answers requests of one model version through its batcher. A ``Servable``."""
+
+    def __init__(
+        self, model: str, version: str, signature: Signature, plan: BatchPlan, batcher: Batcher
+    ) -> None:
+        self.model = model
+        self.version = version
+        self.batcher = batcher
+        self._validator = Validator(signature, plan)
+        self._signature = signature
+        self._batched = plan.batched
+        self._loop = asyncio.get_running_loop()
+        self._part_limit = 0
+        self._part_rows = 1
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request; raises ``InferdError``."""
+        inputs = request.inputs
+        layout = self._validator.layout(inputs)
+        batcher = self.batcher
+        if not layout.rows:
+            return Response(self.model, self.version, no_rows(self._signature), Timings())
+        if layout.rows > batcher.limit and self._batched and layout.rows > self._rows_at_once():
+            return await self._in_parts(request, inputs)
+        nbytes, length = self._validator.measure(inputs, layout)
+        entry = Entry(
+            inputs, layout, self._loop.create_future(), deadline=request.deadline, enqueued=0.0,
+            priority=request.priority, nbytes=nbytes, length=length, id=request.id,
+        )  # fmt: skip
+        batcher.submit(entry)
+        try:
+            outputs = await entry.future
+        except asyncio.CancelledError:
+            batcher.cancel(entry)
+            raise
+        except InferdError:
+            del entry  # its future holds the error, whose traceback holds this frame
+            raise
+        if request.outputs is not None:
+            outputs = _chosen(outputs, request.outputs)
+        return Response(self.model, self.version, outputs, _timings(entry))
+
+    def _rows_at_once(self) -> int:
+        limit = self.batcher.limit
+        if self._part_limit != limit:
+            self._part_limit = limit
+            self._part_rows = part_rows(self.batcher.costs, limit)
+        return self._part_rows
+
+    async def _in_parts(self, request: Request, inputs: Tensors) -> Response:
+        gate = asyncio.Semaphore(WINDOW)
+
+        async def run(part: Tensors) -> Response:
+            async with gate:
+                return await self(replace(request, inputs=part))
+
+        parts = split(inputs, self._rows_at_once())
+        tasks = [asyncio.ensure_future(run(p)) for p in parts]
+        try:
+            answers = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        outputs = join([a.outputs for a in answers])
+        timings = Timings(
+            queue=answers[0].timings.queue,
+            batch=sum(a.timings.batch for a in answers),
+            run=sum(a.timings.run for a in answers),
+            batch_size=max(a.timings.batch_size for a in answers),
+        )
+        return Response(self.model, self.version, outputs, timings)
+
+
+def _chosen(outputs: Tensors, names: tuple[str, ...]) -> Tensors:
+    missing = [n for n in names if n not in outputs]
+    if missing:
+        raise InvalidInput(
+            f"unknown output {missing[0]!r}", help="outputs: " + ", ".join(sorted(outputs))
+        )
+    return {n: outputs[n] for n in names}
+
+
+def _timings(entry: Entry) -> Timings:
+    timings = Timings(queue=entry.dispatched - entry.enqueued)
+    job = entry.job
+    if job is not None and job.outcome is not None:
+        timings.batch = job.outcome.batch
+        timings.run = job.outcome.run
+        timings.batch_size = job.rows
+    return timings

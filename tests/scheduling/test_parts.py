@@ -1,0 +1,42 @@
+"""Cutting a request into parts and joining the answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferd.core.errors import ModelFailed
+from inferd.core.signature import Signature, TensorSpec
+from inferd.core.tensor import BYTES, FP32
+from inferd.scheduling.parts import join, no_rows, split
+
+
+@given(st.integers(1, 50), st.integers(1, 20))
+def test_parts_joined_are_the_whole(total, rows):
+    inputs = {"x": np.arange(total * 2).reshape(total, 2), "y": np.arange(total)}
+    parts = split(inputs, rows)
+    whole = join(parts)
+
+    assert all(0 < len(p["x"]) == len(p["y"]) <= rows for p in parts)
+    assert {k: v.tolist() for k, v in whole.items()} == {k: v.tolist() for k, v in inputs.items()}
+
+
+def test_parts_are_views():
+    inputs = {"x": np.zeros((4, 2))}
+
+    assert all(np.shares_memory(p["x"], inputs["x"]) for p in split(inputs, 2))
+
+
+def test_answers_of_unequal_shape_are_an_error_that_says_what_to_do():
+    with pytest.raises(ModelFailed, match="unequal shapes"):
+        join([{"y": np.zeros((2, 3))}, {"y": np.zeros((2, 4))}])
+
+
+def test_no_rows_have_outputs_of_the_signature():
+    signature = Signature((), (TensorSpec("y", FP32, (-1, 3)), TensorSpec("t", BYTES, (-1, -1))))
+
+    found = no_rows(signature)
+
+    assert {k: (a.shape, a.dtype.kind) for k, a in found.items()} == {
+        "y": ((0, 3), "f"), "t": ((0, 0), "O"),
+    }  # fmt: skip
