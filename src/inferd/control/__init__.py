@@ -1,0 +1,1 @@
+"""The hand that changes the path: loading, states, checks."""

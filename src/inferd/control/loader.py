@@ -1,0 +1,306 @@
+"""Building the servable of one version: spec -> executors -> batcher -> golden request -> ready.
+
+The first instance measures the cost curve (unless one is remembered); the curve decides slots,
+batch limit and how many further instances are started. Nothing is ready before its golden request
+went through queue, worker and model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from inferd.control.curves import CurveStore
+from inferd.control.lifecycle import health
+from inferd.core.clock import Clock, monotonic
+from inferd.core.errors import InferdError, ModelFileError, Unavailable
+from inferd.core.message import Request
+from inferd.execution.executor import Curve, Executor, Loaded
+from inferd.execution.spawn import usable_cpus
+from inferd.execution.supervisor import Launch, ProcessExecutor
+from inferd.repository.spec import ModelSpec
+from inferd.routing.table import FAILED, LOADING, READY, RouteTable, Version
+from inferd.scheduling.admission import QueueLimits
+from inferd.scheduling.batcher import Batcher
+from inferd.scheduling.costs import Costs, Sizing, size
+from inferd.scheduling.model import BatchedModel
+from inferd.scheduling.settings import BatchSettings, Observer
+from inferd.telemetry.logs import Log
+
+log = Log("control")
+
+SAID = {LOADING: "model is loading", READY: "model is ready", FAILED: "model has failed"}
+RUN_TIMEOUT_LEAST = 10.0
+RUN_TIMEOUT_FACTOR = 20.0
+INSTANCES_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """Server-wide defaults; what ``model.yaml`` says wins over them. ``None``: the curve decides."""
+
+    instances: int | None = None
+    max_size: int | None = None
+    max_delay: float = 0.0
+    slots: int | None = None
+    threads: int = 1
+    limits: QueueLimits = field(default_factory=QueueLimits)
+    executor: str = "process"
+    golden_timeout: float = 60.0
+
+
+ObserverFor = Callable[[str, str], Observer]
+
+
+class LoadedModel:
+    """One loaded version: its row in the route table, batcher and instances."""
+
+    def __init__(self, spec: ModelSpec, version: Version) -> None:
+        self.spec = spec
+        self.version = version
+        self.batcher: Batcher | None = None
+        self.loaded: Loaded | None = None
+        self.golden = False
+        self.sizing = Sizing(1, 0, 1)
+
+    @property
+    def executors(self) -> list[Executor]:
+        """The instances, ready or not."""
+        return self.batcher.executors if self.batcher else []
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the live description of the control plane."""
+        loaded, batcher = self.loaded, self.batcher
+        if loaded is None or batcher is None:
+            return {"instances": []}
+        return {
+            "runtime": {"name": loaded.runtime, "version": loaded.runtime_version},
+            "signature": loaded.signature.to_json(),
+            "model_signature": loaded.model_signature.to_json(),
+            "cost_curve": {
+                "points": [{"rows": n, "seconds": s} for n, s in batcher.costs.points()],
+                "parallel_gain": loaded.curve.parallel,
+                "cpu_share": loaded.curve.cpu,
+            },
+            "batching": {
+                "limit": batcher.limit,
+                "slots": self.sizing.slots,
+                "prefetch": self.sizing.prefetch,
+                "queue_entries": batcher.queue.entries,
+                "queue_bytes": batcher.queue.nbytes,
+            },
+            "counters": {k: getattr(batcher.counters, k) for k in batcher.counters.__slots__},
+            "quarantined": len(batcher.quarantine),
+            "load_seconds": round(loaded.load_seconds, 4),
+            "instances": [dict(e.describe()) for e in batcher.executors],
+        }
+
+
+class Loader:
+    """Loads and unloads versions, and keeps their rows of the route table true."""
+
+    def __init__(
+        self,
+        table: RouteTable,
+        settings: LoadSettings,
+        curves: CurveStore,
+        *,
+        clock: Clock = monotonic,
+        observer: ObserverFor | None = None,
+    ) -> None:
+        self.table = table
+        self.models: dict[tuple[str, str], LoadedModel] = {}
+        self._settings = settings
+        self._curves = curves
+        self._clock = clock
+        self._observer = observer
+
+    async def load(self, spec: ModelSpec) -> LoadedModel:
+        """Load one version; raises ``InferdError`` and leaves a ``failed`` row saying why."""
+        model = _new(spec)
+        self.table.put(model.version)
+        self.models[spec.name, spec.version] = model
+        try:
+            await self._ready(model)
+        except InferdError as error:
+            model.version.state, model.version.reason = FAILED, error.message
+            self.table.changed(spec.name)
+            raise
+        self._refresh(model)
+        return model
+
+    async def replace(self, spec: ModelSpec, grace: float = 30.0) -> LoadedModel:
+        """Load a version beside the one of the same number and let it take over once it is ready.
+
+        Raises ``InferdError`` where it cannot be loaded; the old one serves on.
+        """
+        model = _new(spec)
+        await self._ready(model)
+        old = self.models.get((spec.name, spec.version))
+        self.models[spec.name, spec.version] = model
+        self._refresh(model)
+        self.table.put(model.version)
+        if old is not None:
+            await self._stop(old, grace)
+        return model
+
+    async def _ready(self, model: LoadedModel) -> None:
+        try:
+            await self._build(model)
+            await self._prove(model)
+        except BaseException:
+            await self._stop(model, 0.0)
+            raise
+
+    async def _build(self, model: LoadedModel) -> None:
+        spec, settings = model.spec, self._settings
+        key = await asyncio.get_running_loop().run_in_executor(None, self._curves.key, spec)
+        curve = self._curves.get(key)
+        batch = self._batch_settings(spec)
+        relay = _Relay()
+        first = self._executor(spec, 0, curve)
+        loaded = await first.start(relay)
+        if curve is None:
+            self._curves.put(key, loaded.curve)
+        model.loaded = loaded
+        model.sizing = size(
+            loaded.curve, releases_gil=loaded.releases_gil, cpus=usable_cpus(),
+            slots=batch.slots, instances=settings.instances,
+        )  # fmt: skip
+        low, high = spec.instances.min or 1, spec.instances.max or INSTANCES_MAX
+        model.sizing = replace(model.sizing, instances=min(max(model.sizing.instances, low), high))
+        batch = BatchSettings(
+            batch.max_size, batch.max_delay, model.sizing.slots, batch.limits, batch.replay,
+            batch.run_timeout,
+        )  # fmt: skip
+        batcher = Batcher(
+            f"{spec.name} v{spec.version}", loaded.plan, Costs(loaded.curve), batch,
+            clock=self._clock, on_change=lambda: self._refresh(model),
+            observe=self._observer(spec.name, spec.version) if self._observer else None,
+        )  # fmt: skip
+        relay.owner = batcher
+        model.batcher = batcher
+        inline = self._kind(spec) == "inline"
+        count = 1 if inline else model.sizing.instances
+        others = [self._executor(spec, i, loaded.curve) for i in range(1, count)]
+        batcher.executors = [first, *others]  # so that a failure below stops them all
+        await asyncio.gather(*(e.start(batcher) for e in others))
+        for executor in (first, *others):
+            executor.configure(
+                model.sizing.slots, model.sizing.prefetch, self._run_timeout(spec, loaded)
+            )
+        batcher.attach([first, *others])
+        version = model.version
+        version.signature, version.plan = loaded.signature, loaded.plan
+        version.platform = loaded.runtime
+        version.servable = BatchedModel(
+            spec.name, spec.version, loaded.signature, loaded.plan, batcher
+        )
+
+    def _kind(self, spec: ModelSpec) -> str:
+        return "inline" if "inline" in (spec.executor, self._settings.executor) else "process"
+
+    def _executor(self, spec: ModelSpec, index: int, curve: Curve | None) -> Executor:
+        threads = int(spec.options.get("threads") or self._settings.threads)
+        order = {"spec": spec.to_json(), "threads": threads, "cpus": usable_cpus()}
+        launch = Launch(
+            f"{spec.name} v{spec.version}", order, threads, spec.load_timeout, spec.recycle_after
+        )
+        if self._kind(spec) == "inline":
+            # Brings the transforms and all that runs a model, which the front otherwise never does.
+            from inferd.execution.inline import InlineExecutor
+
+            return InlineExecutor(launch, index, curve)
+        return ProcessExecutor(launch, index, self._clock, curve)
+
+    def _batch_settings(self, spec: ModelSpec) -> BatchSettings:
+        settings = self._settings
+        return BatchSettings(
+            spec.batching.max_size or settings.max_size,
+            spec.batching.max_delay or settings.max_delay,
+            settings.slots,
+            settings.limits,
+            spec.replay,
+            spec.run_timeout,
+        )
+
+    def _run_timeout(self, spec: ModelSpec, loaded: Loaded) -> float:
+        if spec.run_timeout is not None:
+            return spec.run_timeout
+        slowest = max((s for _, s in loaded.curve.points), default=0.0)
+        return max(RUN_TIMEOUT_LEAST, RUN_TIMEOUT_FACTOR * slowest)
+
+    async def _prove(self, model: LoadedModel) -> None:
+        """Send the golden requests through queue, worker and model."""
+        spec, loaded, servable = model.spec, model.loaded, model.version.servable
+        if loaded is None or servable is None:
+            raise RuntimeError("prove before build. This is a bug.")
+        deadline = self._clock() + self._settings.golden_timeout
+        for inputs in loaded.golden:
+            try:
+                await servable(Request(spec.name, inputs, deadline=deadline, id="golden"))
+            except InferdError as error:
+                raise ModelFileError(
+                    f"model {spec.name} v{spec.version}: its golden request failed: {error.message}",
+                    help=error.help
+                    or "give samples the model accepts: warmup: samples.json in model.yaml",
+                ) from error
+        model.golden = True
+
+    def _refresh(self, model: LoadedModel) -> None:
+        """Bring the row of the route table up to date with the instances."""
+        found = health(model.executors, golden=model.golden)
+        version = model.version
+        if (version.state, version.reason) != (found.state, found.reason):
+            version.state, version.reason = found.state, found.reason
+            log.info(
+                SAID[found.state], model=version.model, version=version.version,
+                **({"reason": found.reason} if found.reason else {}),
+            )  # fmt: skip
+            self.table.changed(version.model)
+
+    async def unload(self, name: str, version: str, grace: float) -> None:
+        """Take a version out of the table, let it finish within ``grace`` seconds, end it."""
+        model = self.models.pop((name, version), None)
+        if model is not None:
+            self.table.remove(name, version)
+            await self._stop(model, grace)
+
+    async def stop(self, grace: float) -> None:
+        """Unload everything."""
+        await asyncio.gather(*(self._stop(m, grace) for m in self.models.values()))
+
+    async def _stop(self, model: LoadedModel, grace: float) -> None:
+        batcher = model.batcher
+        if batcher is None:
+            return
+        end = self._clock() + grace
+        while batcher.busy and self._clock() < end:
+            await asyncio.sleep(0.005)
+        batcher.close(Unavailable("the server is stopping", retry_after=1.0))
+        await asyncio.gather(*(e.stop(max(0.0, end - self._clock())) for e in batcher.executors))
+
+
+def _new(spec: ModelSpec) -> LoadedModel:
+    version = Version(spec.name, spec.version, task=spec.task, runtime=spec.runtime)
+    model = LoadedModel(spec, version)
+    version.describe = model.describe
+    return model
+
+
+class _Relay:
+    """Stands in as owner until the batcher exists: the first instance is needed to build it."""
+
+    def __init__(self) -> None:
+        self.owner: Batcher | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self.owner is None:
+            return _ignore
+        return getattr(self.owner, name)
+
+
+def _ignore(*_: object) -> None:
+    return None
