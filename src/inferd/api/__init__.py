@@ -1,0 +1,1 @@
+"""The doors: guard, routes and one file per dialect."""

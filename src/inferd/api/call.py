@@ -1,0 +1,60 @@
+"""What the doors know of one request besides its bytes: it lives in ``HTTPRequest.context``."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+
+from inferd.api.routes import Route
+from inferd.core.message import NORMAL, Timings
+from inferd.transport.message import Headers
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=~-]{1,128}")
+
+
+class Call:
+    """One request on its way through the doors.
+
+    ``id``: the request id, echoed and logged. ``route`` is ``None`` where none matched; ``values``
+    are the free segments of its path. ``headers``: what every response to this request carries.
+    ``deadline``: monotonic seconds. ``media``: the body's content type. ``timed``: the client asks
+    for ``Server-Timing``. ``model``, ``version``, ``timings`` and ``kind`` (the kind of error, or
+    ``None``) are filled on the way, for logs and metrics.
+    """
+
+    __slots__ = (
+        "deadline", "headers", "id", "kind", "media", "model", "principal", "priority", "route",
+        "timed", "timings", "values", "version",
+    )  # fmt: skip
+
+    def __init__(self, id: str, headers: Headers) -> None:
+        self.id = id
+        self.headers = headers
+        self.route: Route | None = None
+        self.values: tuple[str, ...] = ()
+        self.principal: object = None
+        self.media = ""
+        self.deadline = float("inf")
+        self.priority = NORMAL
+        self.timed = False
+        self.model = ""
+        self.version = ""
+        self.timings: Timings | None = None
+        self.kind: str | None = None
+
+
+class RequestIds:
+    """Ids of requests that bring none: a prefix of this server's start, and a count."""
+
+    __slots__ = ("_next", "_prefix")
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._next: Callable[[], int] = itertools.count(1).__next__
+
+    def of(self, given: bytes | None) -> str:
+        """Return the client's id where it is sane, else a new one."""
+        if given is not None and _SANE_ID.fullmatch(given):
+            return given.decode("ascii")
+        return f"{self._prefix}-{self._next():x}"

@@ -1,0 +1,61 @@
+"""The data plane: the doors that use models, put together."""
+
+from __future__ import annotations
+
+from inferd.api.call import RequestIds
+from inferd.api.cors import Cors
+from inferd.api.guard import Authorize, Guard, allow_anonymous
+from inferd.api.health import HealthDoors, Readiness
+from inferd.api.inference import Inference
+from inferd.api.offload import Offload
+from inferd.api.oip import OIPDoors
+from inferd.api.plane import Door, Observer, Plane, observe_nothing
+from inferd.api.routes import DATA, routes_of
+from inferd.api.settings import ApiSettings
+from inferd.api.simple import SimpleDoors
+from inferd.core.clock import Clock, monotonic
+from inferd.routing.table import RouteTable
+
+
+def data_plane(
+    table: RouteTable,
+    settings: ApiSettings,
+    *,
+    readiness: Readiness | None = None,
+    offload: Offload | None = None,
+    observer: Observer = observe_nothing,
+    authorize: Authorize = allow_anonymous,
+    clock: Clock = monotonic,
+    ids: str = "r",
+    product: tuple[str, str] = ("inferd", "0"),
+) -> Plane:
+    """Return the application of the data plane.
+
+    ``ids`` begins the ids of requests that bring none; give each start of a server its own.
+    ``product``: name and version told to clients.
+    """
+    readiness = readiness or Readiness(table)
+    inference = Inference(settings, clock, offload)
+    simple = SimpleDoors(table, inference)
+    oip = OIPDoors(table, inference, readiness, product)
+    health = HealthDoors(readiness)
+    doors: dict[str, Door] = {
+        "predict": simple.predict,
+        "healthz": health.live,
+        "readyz": health.ready,
+        "oip_server": oip.server,
+        "oip_live": oip.live,
+        "oip_ready": oip.ready,
+        "oip_models": oip.models,
+        "oip_model": oip.model,
+        "oip_model_ready": oip.model_ready,
+        "oip_infer": oip.infer,
+    }
+    return Plane(
+        routes_of(DATA),
+        doors,
+        Guard(settings, clock, authorize),
+        RequestIds(ids),
+        observer=observer,
+        cors=Cors(settings.cors_origins),
+    )

@@ -1,0 +1,157 @@
+"""The one choke point: what is checked of every request, on its head alone, before any body.
+
+In order: the route's permission (default deny), the encoding and the type of the body, and with
+them its limit; the deadline; the priority; whether timings are wanted. Every door is behind it, so
+no dialect has checks of its own to forget.
+
+Headers read here: ``Content-Type``, ``Content-Encoding``, ``X-Request-Timeout`` (``250ms``,
+``2s``, or seconds), ``X-Priority`` (``high`` or ``normal``) and ``X-Server-Timing`` (``1``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from inferd.api.call import Call
+from inferd.api.routes import PERMISSIONS, Route
+from inferd.api.settings import ApiSettings
+from inferd.codecs.media import CSV, JSON, MEDIA, TEXT
+from inferd.core.clock import Clock
+from inferd.core.errors import InvalidInput, NotAllowed, UnsupportedMedia
+from inferd.core.message import HIGH, NORMAL
+from inferd.transport.message import HTTPRequest
+
+Authorize = Callable[[object, Route], None]
+"""Raises ``NotAllowed`` unless the principal (``None``: anonymous) may use the route."""
+
+FORM = "application/x-www-form-urlencoded"
+_TEXTUAL = (JSON, CSV, TEXT)
+_DURATION = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s)?")
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+_PRIORITIES = {b"high": HIGH, b"normal": NORMAL}
+
+
+def allow_anonymous(principal: object, route: Route) -> None:
+    """Allow every declared permission to anybody: the policy where no identities are set up."""
+    if route.permission not in PERMISSIONS:
+        raise NotAllowed(f"{route.method} {route.template} is not open to you")
+
+
+class Terms:
+    """What a head asks for on one route: a function of both, so equal heads may share it.
+
+    ``limit``: the most body bytes taken. ``seconds``: time until the deadline.
+    """
+
+    __slots__ = ("limit", "media", "priority", "seconds", "timed")
+
+    def __init__(self, limit: int, media: str, seconds: float, priority: int, timed: bool) -> None:
+        self.limit = limit
+        self.media = media
+        self.seconds = seconds
+        self.priority = priority
+        self.timed = timed
+
+
+class Guard:
+    """Admits requests to routes."""
+
+    def __init__(
+        self, settings: ApiSettings, clock: Clock, authorize: Authorize = allow_anonymous
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._authorize = authorize
+
+    def admit(
+        self, request: HTTPRequest, route: Route, call: Call, terms: Terms | None = None
+    ) -> Terms:
+        """Fill ``call`` from the head and return its terms; raises the refusal.
+
+        ``terms``: those of an equal head on this route, where they are known already.
+        """
+        self._authorize(call.principal, route)
+        if terms is None:
+            terms = self._terms(request, route)
+        call.media = terms.media
+        call.deadline = (request.received or self._clock()) + terms.seconds
+        call.priority = terms.priority
+        call.timed = terms.timed
+        return terms
+
+    def _terms(self, request: HTTPRequest, route: Route) -> Terms:
+        """Read what decides from the head alone, and check it."""
+        header = request.header
+        limit, media = 0, ""
+        if route.body != "none":
+            coding = header(b"content-encoding")
+            if coding is not None and coding.lower() != b"identity":
+                raise UnsupportedMedia(
+                    f"the content encoding {_shown(coding)} is not taken",
+                    help="send the body without Content-Encoding",
+                )
+            media = self._media(header(b"content-type"), route)
+            settings = self._settings
+            textual = media in _TEXTUAL
+            limit = settings.json_body_bytes if textual else settings.binary_body_bytes
+        wanted = header(b"x-request-timeout")
+        seconds = self._settings.timeout
+        if wanted is not None:
+            seconds = min(timeout_of(wanted), self._settings.max_timeout)
+        wish = header(b"x-priority")
+        priority = NORMAL if wish is None else _priority(wish)
+        return Terms(limit, media, seconds, priority, header(b"x-server-timing") == b"1")
+
+    def _media(self, value: bytes | None, route: Route) -> str:
+        media = media_of(value) if value is not None else JSON
+        if route.body == "json" and media != JSON:
+            raise UnsupportedMedia(f"this route does not take {media}", help=f"it takes {JSON}")
+        return media
+
+
+@lru_cache(256)
+def media_of(value: bytes) -> str:
+    """Return the media type of a ``Content-Type``; raises ``UnsupportedMedia``.
+
+    What ``curl -d`` sends unasked, ``application/x-www-form-urlencoded``, is read as JSON.
+    """
+    name, *parameters = value.decode("latin-1").split(";")
+    media = name.strip().lower()
+    if media == FORM:
+        return JSON
+    if media not in MEDIA:
+        raise UnsupportedMedia(
+            f"the content type {_shown(value)} is not taken", help="known: " + ", ".join(MEDIA)
+        )
+    for parameter in parameters:
+        key, _, text = parameter.partition("=")
+        charset = text.strip().strip('"').lower()
+        if key.strip().lower() == "charset" and charset not in _CHARSETS:
+            raise UnsupportedMedia(f"the charset {charset[:40]!r} is not taken", help="send UTF-8")
+    return media
+
+
+@lru_cache(256)
+def timeout_of(value: bytes) -> float:
+    """Return the seconds of an ``X-Request-Timeout``; raises ``InvalidInput``."""
+    found = _DURATION.fullmatch(value.strip())
+    seconds = float(found[1]) * (0.001 if found[2] == b"ms" else 1.0) if found else 0.0
+    if seconds <= 0:
+        raise InvalidInput(
+            f"X-Request-Timeout {_shown(value)} is no duration",
+            help="write it as 250ms, 2s or a number of seconds",
+        )
+    return seconds
+
+
+def _priority(value: bytes) -> int:
+    found = _PRIORITIES.get(value.strip().lower())
+    if found is None:
+        raise InvalidInput(f"X-Priority {_shown(value)} is not known", help="high or normal")
+    return found
+
+
+def _shown(value: bytes) -> str:
+    return repr(value[:60].decode("latin-1"))

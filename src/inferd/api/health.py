@@ -1,0 +1,59 @@
+"""Whether the server lives and is ready. Never asks who wants to know.
+
+Live: the loop answers. Ready: every model named at the start has answered its golden request
+(that is what state ``ready`` means), and the server is not draining. Once ready, a model that
+fails turns its own readiness only; the server stays ready for the others.
+"""
+
+from __future__ import annotations
+
+from inferd.api.call import Call
+from inferd.codecs import json
+from inferd.routing.table import RouteTable
+from inferd.transport.message import HTTPRequest, HTTPResponse
+
+
+class Readiness:
+    """The server's readiness; ``draining`` is set when it begins to stop."""
+
+    def __init__(self, table: RouteTable) -> None:
+        self._table = table
+        self._was_ready = False
+        self.draining = False
+
+    def reasons(self) -> list[str]:
+        """Return why the server is not ready; nothing where it is."""
+        if self.draining:
+            return ["the server is stopping"]
+        if self._was_ready:
+            return []
+        versions = self._table.all()
+        if not versions:
+            return ["no model is loaded"]
+        reasons = [
+            f"model {v.model!r} version {v.version} is {v.state}"
+            + (f": {v.reason}" if v.reason and v.reason != v.state else "")
+            for v in versions
+            if not v.ready
+        ]
+        self._was_ready = not reasons
+        return reasons
+
+
+class HealthDoors:
+    """``/healthz`` and ``/readyz``."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    async def live(self, request: HTTPRequest, call: Call) -> HTTPResponse:
+        """Say that the server lives."""
+        return HTTPResponse(200, b'{"status":"ok"}', headers=call.headers)
+
+    async def ready(self, request: HTTPRequest, call: Call) -> HTTPResponse:
+        """Say whether the server is ready, and why not."""
+        reasons = self._readiness.reasons()
+        if not reasons:
+            return HTTPResponse(200, b'{"status":"ready"}', headers=call.headers)
+        body = json.dumps({"status": "not ready", "reasons": reasons})
+        return HTTPResponse(503, body, headers=[*call.headers, (b"Retry-After", b"1")])

@@ -1,0 +1,243 @@
+"""From a decoded body to an encoded answer: what the predicting doors share.
+
+The codecs of a version are made once and kept with its signature. A request is one entry for the
+version's servable, or, where its rows cannot share one (unequal lengths, a model that answers rows
+in unequal shapes), one request for each row, a bounded number at a time; the first failure ends
+the others and is the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from inferd.api.call import Call
+from inferd.api.offload import Inline, Offload
+from inferd.api.settings import ApiSettings
+from inferd.codecs.base import Codec, Decoded, Decoder
+from inferd.codecs.media import CSV, JSON, media_codec
+from inferd.codecs.oip import OIPCodec
+from inferd.codecs.registry import OIP, SIMPLE
+from inferd.codecs.simple import SimpleCodec
+from inferd.core.clock import Clock
+from inferd.core.errors import ModelFailed, Unavailable, Unsupported
+from inferd.core.message import Request, Response, Timings
+from inferd.core.plan import BatchPlan
+from inferd.core.servable import Servable
+from inferd.core.signature import Signature
+from inferd.core.tensor import Tensors
+from inferd.routing.table import READY, RouteTable, Version
+from inferd.transport.message import HTTPRequest, HTTPResponse
+
+_REMEMBERED = 512
+_OFFLOADED = (SIMPLE, OIP, CSV)
+_TEXT_BYTES = 64  # a BYTES element weighs more than the pointer an array holds
+
+
+class VersionCodecs:
+    """The codecs of one signature and plan."""
+
+    __slots__ = ("_media", "oip", "plan", "signature", "simple")
+
+    def __init__(self, signature: Signature, plan: BatchPlan, max_depth: int) -> None:
+        self.signature = signature
+        self.plan = plan
+        self.simple = SimpleCodec(signature, plan, max_depth)
+        self.oip = OIPCodec(signature, plan, max_depth)
+        self._media: dict[str, Decoder] = {JSON: self.simple}
+
+    def media(self, media: str) -> Decoder:
+        """Return the decoder of a content type; raises ``UnsupportedMedia``."""
+        found = self._media.get(media)
+        if found is None:
+            found = self._media[media] = media_codec(media, self.signature, self.plan)
+        return found
+
+
+class Inference:
+    """Runs requests of all dialects."""
+
+    def __init__(self, settings: ApiSettings, clock: Clock, offload: Offload | None = None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._offload: Offload = offload or Inline()
+        self._codecs: dict[int, VersionCodecs] = {}
+        self._offload_bytes = settings.offload_bytes
+        self._few = settings.offload_bytes // _TEXT_BYTES
+
+    def codecs(self, version: Version) -> VersionCodecs:
+        """Return the codecs of a loaded version, made once."""
+        signature = version.signature
+        found = self._codecs.get(id(signature))
+        # The entry holds its signature, so an id cannot come to mean another one.
+        if found is not None and found.plan is version.plan:
+            return found
+        if signature is None:
+            raise Unavailable(f"model {version.model!r} has no signature yet", retry_after=1.0)
+        if len(self._codecs) >= _REMEMBERED:
+            self._codecs.clear()
+        found = VersionCodecs(signature, version.plan, self._settings.json_depth)
+        self._codecs[id(signature)] = found
+        return found
+
+    async def answer(
+        self,
+        request: HTTPRequest,
+        call: Call,
+        version: Version,
+        door: str,
+        decoder: Decoder,
+        encoder: Codec,
+    ) -> HTTPResponse:
+        """Decode the body, ask ``version``, encode the answer.
+
+        ``door`` names the decoder in ``codecs.registry``.
+        """
+        clock, body = self._clock, request.body
+        begin = clock()
+        if len(body) > self._offload_bytes and door in _OFFLOADED:
+            assert version.signature is not None
+            decoded = await self._offload.decode(
+                door, body, version.signature, version.plan, call.deadline
+            )
+        else:
+            decoded = decoder.decode(body)
+        decode = clock() - begin
+        if decoded.timeout is not None:
+            start = request.received or begin
+            call.deadline = min(call.deadline, start + decoded.timeout)
+        inputs, servable = decoded.inputs, version.servable
+        outputs: Tensors | list[Tensors]
+        if inputs is not None and servable is not None:
+            response = await servable(_entry(version, call, decoded, inputs))
+            outputs, timings = _outputs(response, decoded), response.timings
+        else:
+            outputs, timings = await self._run_rows(version, call, decoded)
+        begin = clock()
+        if self._is_large(outputs):
+            answer = await self._encode_elsewhere(version, call, door, decoded, outputs)
+        else:
+            answer = encoder.encode(
+                outputs, decoded.single, decoded.id, version.model, version.version
+            )
+        timings.decode = decode
+        timings.encode = clock() - begin
+        call.timings = timings
+        headers = [*call.headers, server_timing(timings)] if call.timed else call.headers
+        return HTTPResponse(200, answer, b"application/json", headers)
+
+    def _is_large(self, outputs: Tensors | list[Tensors]) -> bool:
+        """Whether writing ``outputs`` would hold the loop for long."""
+        # Few elements are never large, whatever they are: no weighing for small models.
+        if type(outputs) is dict and len(outputs) == 1:
+            for array in outputs.values():
+                if array.size <= self._few:
+                    return False
+        return _size(outputs) > self._offload_bytes
+
+    async def _encode_elsewhere(
+        self,
+        version: Version,
+        call: Call,
+        door: str,
+        decoded: Decoded,
+        outputs: Tensors | list[Tensors],
+    ) -> bytes:
+        assert version.signature is not None
+        return await self._offload.encode(
+            OIP if door == OIP else SIMPLE, outputs, version.signature, version.plan, decoded,
+            version.model, version.version, call.deadline,
+        )  # fmt: skip
+
+    async def _run_rows(
+        self, version: Version, call: Call, decoded: Decoded
+    ) -> tuple[list[Tensors], Timings]:
+        servable = version.servable
+        if servable is None:
+            raise Unavailable(f"model {version.model!r} is {version.state}", retry_after=1.0)
+        requests = [_entry(version, call, decoded, inputs) for inputs in decoded.rows or ()]
+        responses = await run_rows(servable, requests, self._settings.rows_at_once)
+        return [_outputs(r, decoded) for r in responses], _longest(responses)
+
+
+def _entry(version: Version, call: Call, decoded: Decoded, inputs: Tensors) -> Request:
+    """Return the request to a servable for ``inputs``, all or one row of a request's."""
+    priority = call.priority if decoded.priority is None else decoded.priority
+    return Request(
+        version.model, inputs, version.version, decoded.outputs, decoded.parameters,
+        call.id, call.deadline, priority,
+    )  # fmt: skip
+
+
+def resolve(table: RouteTable, call: Call) -> Version:
+    """Return the version that the path's free segments name, noted in ``call``.
+
+    Raises ``NotFound``, ``Unavailable`` where it does not serve, ``InvalidInput`` where the path
+    names no model and several are served.
+    """
+    values = call.values
+    name = values[0] if values else None
+    number = values[1] if len(values) > 1 else None
+    found = table.find(name, number)
+    call.model, call.version = found.model, found.version
+    if found.state == READY and found.servable is not None:
+        return found
+    return table.resolve(name, number)
+
+
+async def run_rows(servable: Servable, requests: list[Request], at_once: int) -> list[Response]:
+    """Run requests, at most ``at_once`` at a time; the first error cancels the rest."""
+    responses: list[Response | None] = [None] * len(requests)
+    pending: Iterator[tuple[int, Request]] = iter(enumerate(requests))
+
+    async def work() -> None:
+        for index, request in pending:
+            responses[index] = await servable(request)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(requests))):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [response for response in responses if response is not None]
+
+
+def _outputs(response: Response, decoded: Decoded) -> Tensors:
+    if response.chunks is not None:
+        raise Unsupported("this model streams its answers, which this route does not")
+    if decoded.outputs is None:
+        return response.outputs
+    missing = [name for name in decoded.outputs if name not in response.outputs]
+    if missing:
+        raise ModelFailed(f"the model answered without its output {missing[0]!r}")
+    return {name: response.outputs[name] for name in decoded.outputs}
+
+
+def _size(outputs: Tensors | list[Tensors]) -> int:
+    """Return about how many bytes the values weigh."""
+    if isinstance(outputs, list):
+        return sum(_size(row) for row in outputs)
+    total = 0
+    for array in outputs.values():
+        total += array.size * _TEXT_BYTES if array.dtype.hasobject else array.nbytes
+    return total
+
+
+def _longest(responses: list[Response]) -> Timings:
+    """Return the timings of rows that ran side by side: the longest of each stage."""
+    timings = Timings()
+    for response in responses:
+        row = response.timings
+        timings.queue = max(timings.queue, row.queue)
+        timings.batch = max(timings.batch, row.batch)
+        timings.run = max(timings.run, row.run)
+        timings.batch_size = max(timings.batch_size, row.batch_size)
+    return timings
+
+
+def server_timing(timings: Timings) -> tuple[bytes, bytes]:
+    """Return the ``Server-Timing`` header: every stage in milliseconds."""
+    stages = ("decode", "queue", "batch", "run", "encode")
+    text = ", ".join(f"{stage};dur={getattr(timings, stage) * 1e3:.3f}" for stage in stages)
+    return b"Server-Timing", text.encode()

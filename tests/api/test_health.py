@@ -1,0 +1,57 @@
+import pytest
+from tests.api.serving import Server, headers, value, version
+
+from inferd.api.control import control_plane
+from inferd.routing.table import FAILED, LOADING, READY
+
+
+def loading(**more):
+    found = version(**more)
+    found.state, found.reason = LOADING, "measuring"
+    return found
+
+
+@pytest.mark.parametrize("plane", [None, control_plane], ids=["data", "control"])
+def test_ready_once_every_model_is(plane):
+    model = loading()
+    server = Server(model, version("other"), plane=plane)
+
+    before = server.get("/readyz")
+    model.state = READY
+    after = server.get("/readyz")
+
+    assert before.status == 503
+    assert headers(before)["retry-after"] == "1"
+    assert value(before) == {
+        "status": "not ready",
+        "reasons": ["model 'm' version 1 is loading: measuring"],
+    }
+    assert (after.status, value(after)) == (200, {"status": "ready"})
+
+
+def test_a_server_without_models_is_not_ready():
+    assert value(Server().get("/readyz"))["reasons"] == ["no model is loaded"]
+
+
+def test_a_later_failure_is_that_models_own():
+    model = version()
+    server = Server(model)
+    assert server.get("/readyz").status == 200
+
+    model.state, model.reason = FAILED, "its workers died"
+
+    assert server.get("/readyz").status == 200
+    assert server.get("/v2/models/m/ready").status == 503
+
+
+def test_draining_is_not_ready_and_alive():
+    server = Server(version())
+    assert server.get("/readyz").status == 200
+
+    server.readiness.draining = True
+
+    assert server.get("/readyz").status == 503
+    assert value(server.get("/readyz"))["reasons"] == ["the server is stopping"]
+    assert server.get("/healthz").status == 200
+    assert server.get("/v2/health/live").status == 200
+    assert server.get("/v2/health/ready").status == 503

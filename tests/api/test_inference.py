@@ -1,0 +1,194 @@
+import asyncio
+
+import numpy as np
+import pytest
+from tests.api.serving import Numpy, Server, headers, value, version
+from tests.codecs.signatures import signature
+
+from inferd.api.inference import run_rows, server_timing
+from inferd.api.offload import Inline
+from inferd.api.settings import ApiSettings
+from inferd.core.errors import ModelFailed, Overloaded
+from inferd.core.message import Request, Response, Timings
+from inferd.core.plan import BatchPlan
+
+SMALL = ApiSettings(offload_bytes=200)
+
+
+class Elsewhere(Inline):
+    """An offload that remembers what it was given."""
+
+    def __init__(self):
+        self.doors = []
+
+    async def decode(self, door, *rest):
+        self.doors.append(("decode", door))
+        return await super().decode(door, *rest)
+
+    async def encode(self, door, *rest):
+        self.doors.append(("encode", door))
+        return await super().encode(door, *rest)
+
+
+def wide(x):
+    return {"y": np.tile(x, 100)}
+
+
+@pytest.mark.parametrize(
+    ("path", "media", "body", "door"),
+    [
+        ("/predict", "application/json", b'{"data": [1, 2, 3]' + b" " * 200 + b"}", "simple"),
+        ("/predict", "text/csv", b"1,2,3\n" * 40, "text/csv"),
+        (
+            "/v2/models/m/infer",
+            "application/json",
+            b'{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]'
+            + b" " * 200 + b"}",
+            "oip",
+        ),
+    ],
+    ids=["simple", "csv", "oip"],
+)  # fmt: skip
+def test_large_bodies_and_answers_are_coded_elsewhere(path, media, body, door):
+    offload = Elsewhere()
+    server = Server(version(function=wide), settings=SMALL, offload=offload)
+
+    response = server.post(path, body, content_type=media)
+
+    assert response.status == 200
+    assert offload.doors == [
+        ("decode", door), ("encode", "oip" if door == "oip" else "simple"),
+    ]  # fmt: skip
+
+
+def test_small_ones_are_not():
+    offload = Elsewhere()
+    server = Server(version(), settings=SMALL, offload=offload)
+
+    assert server.post("/predict", {"data": [1, 2, 3]}).status == 200
+    assert offload.doors == []
+
+
+def test_errors_of_the_offload_are_answered():
+    server = Server(version(), settings=SMALL)
+
+    response = server.post("/predict", b'{"data": [1, 2]' + b" " * 200 + b"}")
+
+    assert (response.status, value(response)["error"]["kind"]) == (400, "invalid_input")
+
+
+def test_timings_are_told_when_asked_for():
+    server = Server(version())
+
+    asked = headers(server.post("/predict", {"data": [1, 2, 3]}, x_server_timing="1"))
+    plain = headers(server.post("/predict", {"data": [1, 2, 3]}))
+
+    assert asked["server-timing"] == (
+        "decode;dur=0.000, queue;dur=1.000, batch;dur=2.000, run;dur=3.000, encode;dur=0.000"
+    )
+    assert "server-timing" not in plain
+
+
+def test_timings_are_observed():
+    server = Server(version())
+    server.post("/predict", {"data": [1, 2, 3]})
+
+    ((request, status, sent, seconds, timings, model),) = server.observed
+    assert (status, sent, seconds, model) == (200, len(b'{"result":2.0}'), 0.5, "m")
+    assert timings.run == 0.003
+    assert request.context.version == "1"
+
+
+def test_a_streamed_answer_is_unsupported_here():
+    async def stream(request):
+        return Response("m", "1", {}, Timings(), chunks=object())
+
+    model = version()
+    model.servable = stream
+
+    assert Server(model).post("/predict", {"data": [1, 2, 3]}).status == 501
+
+
+def test_a_missing_output_is_the_models_fault():
+    sig = signature([("x", "FP32", [-1, 3])], [("y", "FP32", [-1]), ("z", "FP32", [-1])])
+    server = Server(version(sig=sig, function=lambda x: {"y": x[:, 0]}))
+
+    response = server.post("/predict", {"data": [1, 2, 3], "outputs": ["z"]})
+
+    assert (response.status, value(response)["error"]["kind"]) == (500, "model_failed")
+
+
+def test_a_new_signature_gets_a_new_codec():
+    model = version()
+    server = Server(model)
+    assert server.post("/predict", {"data": [1, 2, 3]}).status == 200
+
+    server.table.put(version(sig=signature([("x", "FP32", [-1, 2])])))
+
+    assert server.post("/predict", {"data": [1, 2, 3]}).status == 400
+    assert server.post("/predict", {"data": [1, 2]}).status == 200
+
+
+def rows(count):
+    return [Request("m", {"x": np.array([i])}) for i in range(count)]
+
+
+def test_rows_run_a_bounded_number_at_a_time_and_keep_their_order():
+    running, most = 0, 0
+
+    async def servable(request):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return Response("m", "1", request.inputs, Timings())
+
+    responses = asyncio.run(run_rows(servable, rows(20), 4))
+
+    assert [r.outputs["x"][0] for r in responses] == list(range(20))
+    assert most == 4
+
+
+def test_the_first_error_ends_the_other_rows():
+    cancelled = []
+
+    async def servable(request):
+        if request.inputs["x"][0] == 1:
+            raise ModelFailed("row 1")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(request.inputs["x"][0])
+            raise
+
+    with pytest.raises(ModelFailed, match="row 1"):
+        asyncio.run(run_rows(servable, rows(9), 3))
+    assert sorted(cancelled) == [0, 2]
+
+
+def test_a_row_that_is_refused_is_the_answer():
+    sequences = signature([("ids", "INT64", [-1, -1])], [("y", "INT64", [-1, -1])])
+    model = version(sig=sequences, plan=BatchPlan(split=True), error=Overloaded("full"))
+
+    assert Server(model).post("/predict", {"data": [[1], [2, 3]]}).status == 429
+
+
+def test_the_timings_of_rows_are_the_longest():
+    sequences = signature([("ids", "INT64", [-1, -1])], [("y", "INT64", [-1, -1])])
+    model = version(sig=sequences, function=lambda ids: {"y": ids})
+    server = Server(model)
+
+    response = server.post("/predict", {"data": [[1], [2, 3]]}, x_server_timing="1")
+
+    assert "run;dur=3.000" in headers(response)["server-timing"]
+
+
+def test_server_timing_is_in_milliseconds():
+    name, text = server_timing(Timings(queue=0.0015))
+
+    assert (name, text.split(b", ")[1]) == (b"Server-Timing", b"queue;dur=1.500")
+
+
+def test_a_servable_of_the_tests_is_real():
+    assert asyncio.run(Numpy(wide)(rows(1)[0])).outputs["y"].size == 100

@@ -1,0 +1,85 @@
+import orjson
+import pytest
+from tests.codecs.signatures import signature
+
+from inferd.api import schemas
+from inferd.codecs.oip import OIPCodec
+from inferd.codecs.simple import SimpleCodec
+from inferd.core.errors import InvalidInput
+
+jsonschema = pytest.importorskip("jsonschema")
+
+VECTOR = signature([("x", "FP32", [-1, 3])])
+TWO = signature([("a", "UINT8", [-1]), ("b", "BYTES", [-1, -1])], [("y", "FP32", [-1, 2])])
+FLAG = signature([("f", "BOOL", [2])], [("y", "INT64", [])], batched=False)
+
+
+def valid(schema, value):
+    return jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("sig", "data"),
+    [
+        (VECTOR, [1, 2, 3]),
+        (VECTOR, [[1, 2, None]]),
+        (VECTOR, {"x": [1, 2, 3]}),
+        (VECTOR, {"x": [[1, 2, 3]]}),
+        (VECTOR, [{"x": [1, 2, 3]}]),
+        (VECTOR, [1, 2]),
+        (VECTOR, ["a", "b", "c"]),
+        (VECTOR, {"z": [1, 2, 3]}),
+        (VECTOR, [True, 1, 1]),
+        (TWO, {"a": 255, "b": ["x", {"b64": "/w=="}]}),
+        (TWO, {"a": 256, "b": ["x"]}),
+        (TWO, {"a": [1], "b": [["x"]]}),
+        (TWO, [{"a": 1, "b": []}]),
+        (TWO, {"a": 1}),
+        (FLAG, [True, False]),
+        (FLAG, [1, 0]),
+    ],
+)
+def test_the_schema_of_the_simple_dialect_agrees_with_its_decoder(sig, data):
+    try:
+        SimpleCodec(sig).decode(orjson.dumps({"data": data}))
+        accepted = True
+    except InvalidInput:
+        accepted = False
+
+    assert valid(schemas.simple_request(sig), {"data": data}) is accepted
+
+
+@pytest.mark.parametrize(
+    ("sig", "result"),
+    [(VECTOR, 0.5), (VECTOR, [0.5, None]), (TWO, [1, 2]), (TWO, [[1, 2]]), (FLAG, 3)],
+)
+def test_results_fit_their_schema(sig, result):
+    assert valid(schemas.simple_response(sig), {"result": result})
+    assert not valid(schemas.simple_response(sig), {"result": "x"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"data": [[1, 2, 3]]}, {"datatype": "FP64"}, {"shape": [1, 4]}, {"name": "z"},
+     {"shape": [-1, 3]}, {"data": ["a", "b", "c"]}],
+    ids=str,
+)  # fmt: skip
+def test_the_schema_of_the_protocol_agrees_with_its_decoder(change):
+    tensor = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3], **change}
+    request = {"inputs": [tensor]}
+    try:
+        OIPCodec(VECTOR).decode(orjson.dumps(request))
+        accepted = True
+    except InvalidInput:
+        accepted = False
+
+    assert valid(schemas.oip_request(VECTOR), request) is accepted
+
+
+@pytest.mark.parametrize("sig", [VECTOR, TWO, FLAG])
+@pytest.mark.parametrize(
+    "make",
+    [schemas.simple_request, schemas.simple_response, schemas.oip_request, schemas.oip_response],
+)
+def test_schemas_are_schemas(sig, make):
+    jsonschema.Draft202012Validator.check_schema(make(sig))
