@@ -1,0 +1,120 @@
+"""What ``inferd serve`` prints when it is ready: the models, the addresses, a call for each.
+
+The call works when pasted into a shell: its data has the shapes of the external signature.
+"""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+
+from inferd.codecs.json import dumps
+from inferd.codecs.results import encode_request
+from inferd.core.signature import Signature, TensorSpec
+from inferd.core.tensor import BYTES, Tensors, as_bytes
+from inferd.execution.golden import made_from
+from inferd.routing.table import Version
+
+LONGEST = 2000
+"""Characters of a body that is still written out in the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is up: the versions that answer by default, and the base URLs of the planes.
+
+    ``samples`` holds an example for a model where it ships one, by model name.
+    """
+
+    versions: Sequence[Version]
+    data_url: str
+    admin_url: str | None = None
+    metrics_url: str | None = None
+    samples: dict[str, Tensors] | None = None
+    notes: Sequence[str] = ()
+
+
+def render(served: Served) -> str:
+    """Return the text, one block for each model."""
+    lines: list[str] = []
+    for version in served.versions:
+        runtime = f"  ({version.platform or version.runtime})" if version.runtime else ""
+        lines.append(f"{version.model}  version {version.version}{runtime}")
+        if version.ready and version.signature is not None:
+            lines.append(f"  {inputs_line(version.signature)}")
+            sample = (served.samples or {}).get(version.model)
+            lines.append(f"  {sample_curl(version, served.data_url, sample)}")
+        else:
+            lines.append(f"  {version.state}: {version.reason}")
+        lines.append("")
+    lines.append(f"models   {served.data_url}")
+    if served.admin_url:
+        lines.append(f"control  {served.admin_url}  (metrics, description, documentation)")
+    if served.metrics_url:
+        lines.append(f"metrics  {served.metrics_url}/metrics")
+    lines.extend(served.notes)
+    return "\n".join(lines) + "\n"
+
+
+def inputs_line(signature: Signature) -> str:
+    """Return inputs and outputs on one line: ``x float32[?, 4] -> y float32[?, 3]``."""
+    return f"{_specs(signature.inputs)} -> {_specs(signature.outputs)}"
+
+
+def _specs(specs: Iterable[TensorSpec]) -> str:
+    return ", ".join(f"{spec.name} {kind(spec)}" for spec in specs) or "nothing"
+
+
+def kind(spec: TensorSpec) -> str:
+    """Return a tensor's type as a person reads it: ``float32[?, 4]``, ``image[?]``."""
+    shape = ", ".join("?" if n < 0 else str(n) for n in spec.shape)
+    name = (spec.content or "text") if spec.dtype is BYTES else spec.dtype.numpy.name
+    return f"{name}[{shape}]"
+
+
+def sample_curl(version: Version, data_url: str, sample: Tensors | None = None) -> str:
+    """Return a shell line that asks ``version`` once and works when pasted."""
+    signature = version.signature
+    assert signature is not None
+    url = shlex.quote(f"{data_url}/models/{quote(version.model, safe='')}/predict")
+    inputs = sample or made_from(signature)
+    first = signature.inputs[0] if len(signature.inputs) == 1 else None
+    if first is not None and first.content == "image":
+        image = as_bytes(inputs[first.name].flat[0])
+        media = "image/jpeg" if image.startswith(b"\xff\xd8") else "image/png"
+        return (
+            f"echo {base64.b64encode(image).decode()} | base64 -d | curl -sS {url}"
+            f" -H 'Content-Type: {media}' --data-binary @-"
+        )
+    header = "-H 'Content-Type: application/json'"
+    body = encode_request(inputs, signature, single=True).decode()
+    if len(body) <= LONGEST:
+        return f"curl -sS {url} {header} -d {shlex.quote(body)}"
+    return f"python3 -c {shlex.quote(_program(inputs, signature))} | curl -sS {url} {header} -d @-"
+
+
+def _program(inputs: Tensors, signature: Signature) -> str:
+    """Return Python that prints a body too long to be written out."""
+    values = {}
+    for name, array in inputs.items():
+        row = array[0] if signature.batched else array
+        values[name] = _repeated(row)
+    data = next(iter(values.values())) if len(values) == 1 else _mapping(values)
+    return f'import json; print(json.dumps({{"data": {data}}}))'
+
+
+def _repeated(array: np.ndarray) -> str:
+    # The golden input holds one value everywhere; so does the expression.
+    text = dumps(array.flat[0] if array.size else 0).decode()
+    for size in reversed(array.shape):
+        text = f"[{text}]*{size}"
+    return text
+
+
+def _mapping(values: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in values.items()) + "}"

@@ -1,0 +1,87 @@
+"""``inferd predict``: one question to a model file or to a running server, the answer as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from inferd.cli import remote
+from inferd.cli.body import Body, read_body, read_stdin
+from inferd.cli.main import debug_option
+from inferd.cli.progress import Progress
+from inferd.config.units import duration
+
+HELP = """Ask a model file or a running server once.
+
+TARGET is a path as `inferd serve` takes it (the model is loaded, asked and
+unloaded) or the address of a server. DATA is JSON (one example, a batch, or
+{"input": value}), a row of numbers, a text, the name of a json, csv, txt, npy,
+png or jpeg file, or - for standard input.
+
+\b
+Examples:
+  inferd predict iris.onnx 5.1,3.5,1.4,0.2
+  inferd predict iris.onnx '[[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]'
+  inferd predict digits/ --file seven.png
+  inferd predict http://127.0.0.1:8000 --model iris --file flowers.csv
+  echo '{"data": [0.1, 0.2, 0.3]}' | inferd predict net.pt -
+
+Prints {"result": ...}. Exit code 0: answered, 1: the model or the server
+refused or failed, 2: the call is wrong.
+"""
+
+
+@click.command("predict", help=HELP)
+@click.argument("target", metavar="TARGET")
+@click.argument("data", required=False, metavar="[DATA]")
+@click.option("--file", type=click.Path(path_type=Path), help="Read the data from a file.")
+@click.option("--type", "media", metavar="TYPE", help="Content type of the data, e.g. text/csv.")
+@click.option("--model", help="Which model, where there are several.")
+@click.option("--version", "version", help="Which version  [default: the latest]")
+@click.option("--timeout", default="60s", show_default=True, help="How long to wait.")
+@click.option("--ca", metavar="FILE", help="Certificates to trust for https (PEM).")
+@click.option(
+    "--executor", type=click.Choice(["worker", "inline"]), default="worker", show_default=True,
+    help="Where a file is loaded: in a process of its own, or in this one.",
+)  # fmt: skip
+@debug_option
+def command(
+    target: str,
+    data: str | None,
+    file: Path | None,
+    media: str | None,
+    model: str | None,
+    version: str | None,
+    timeout: str,
+    ca: str | None,
+    executor: str,
+) -> int:
+    """Ask ``target`` once and print the answer."""
+    try:
+        seconds = duration(timeout)
+    except ValueError as error:
+        raise click.UsageError(f"--timeout: {error}") from None
+    body = read_body(data, file, media, read_stdin)
+    if remote.is_url(target):
+        url = remote.predict_url(target, model, version)
+        answer = remote.ask("POST", url, body=body.data, media=body.media, timeout=seconds, ca=ca)
+        remote.result(answer, url)
+        text = answer.body
+    else:
+        text = _ask_file(target, body, executor, model, version, seconds)
+    click.echo(text.rstrip(b"\n"))
+    return 0
+
+
+def _ask_file(
+    path: str, body: Body, executor: str, model: str | None, version: str | None, timeout: float
+) -> bytes:
+    from inferd.embed import load
+
+    with Progress(f"loading {path}"):
+        loaded = load(path, executor=executor, model=model, version=version)
+    try:
+        return loaded.answer(body.media, body.data, timeout=timeout)
+    finally:
+        loaded.close()

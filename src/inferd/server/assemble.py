@@ -1,0 +1,119 @@
+"""The composition root: builds every part from the settings and wires them. No logic here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Sequence
+
+from inferd import __version__
+from inferd.api.control import Place, control_plane, metrics_plane
+from inferd.api.data import data_plane
+from inferd.api.health import Readiness
+from inferd.api.settings import ApiSettings
+from inferd.config.load import state_directory
+from inferd.config.settings import Settings
+from inferd.control.curves import CurveStore
+from inferd.control.loader import Loader, LoadSettings
+from inferd.core.tensor import Tensors
+from inferd.execution.offload import CodecPool
+from inferd.repository.spec import ModelSpec
+from inferd.repository.store import scan
+from inferd.routing.table import RouteTable
+from inferd.runtimes.detect import Detector
+from inferd.scheduling.admission import QueueLimits
+from inferd.server.instruments import Instruments
+from inferd.server.listeners import Listeners
+from inferd.server.state import StateDirectory
+from inferd.telemetry import table
+from inferd.telemetry.access import AccessLog
+from inferd.telemetry.exposition import render
+from inferd.telemetry.logs import LogHandle
+from inferd.telemetry.metrics import Metrics, Reading
+from inferd.transport.limits import Limits, limits_from
+
+
+class Assembled:
+    """All parts of one server, built and wired; ``lifespan`` starts and stops them."""
+
+    def __init__(self, settings: Settings, paths: Sequence[str], logs: LogHandle) -> None:
+        self.settings = settings
+        self.paths = list(paths)
+        self.specs: list[ModelSpec] = []
+        self.state = StateDirectory(
+            state_directory(settings), chosen=settings.server.state_dir is not None
+        )
+        self.table = RouteTable()
+        self.metrics = Metrics()
+        self.instruments = Instruments(self.metrics)
+        self.limits = limits_from(settings.limits)
+        self.codecs = CodecPool(max_depth=self.limits.json_depth)
+        self.readiness = Readiness(self.table)
+        self.loader = Loader(
+            self.table, load_settings(settings), CurveStore(self.state.path / "costs"),
+            observer=self.instruments.batches,
+        )  # fmt: skip
+        doors = api_settings(settings, self.limits)
+        self.data = data_plane(
+            self.table, doors, readiness=self.readiness, offload=self.codecs,
+            observer=self.instruments.finished, ids=secrets.token_hex(4),
+            product=("inferd", __version__),
+        )  # fmt: skip
+        self.control = control_plane(
+            self.table, doors, readiness=self.readiness, scrape=self.scrape, place=self.place
+        )
+        self.metrics_only = metrics_plane(doors, self.scrape)
+        self.instruments.attach(self.loader, self.data)
+        self.metrics.provide(lambda: [Reading(table.LOG_DROPPED, (), float(logs.writer.dropped))])
+        if settings.log.access:
+            self.instruments.access = AccessLog(
+                logs.writer, asyncio.get_running_loop(), json=logs.json
+            )
+        self.listeners = Listeners(settings, self.limits, self.instruments)
+
+    def scan(self) -> list[ModelSpec]:
+        """Read from disk what there is to serve; raises ``InferdError`` naming the file."""
+        return scan(self.paths, Detector(), trust_pickle=self.settings.workers.trust_pickle)
+
+    async def scrape(self, accept: str) -> tuple[str, bytes]:
+        """Return content type and body of the metrics."""
+        snapshot = self.metrics.snapshot()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, render, snapshot, accept)
+
+    def place(self) -> Place:
+        """Return where the planes are, for links and examples."""
+        return Place(self.listeners.data_url, self.listeners.admin_url or "", __version__)
+
+    def samples(self) -> dict[str, Tensors]:
+        """Return an example that each loaded model answers."""
+        loaded = {m.spec.name: m.loaded for m in self.loader.models.values()}
+        return {name: one.golden[0] for name, one in loaded.items() if one and one.golden}
+
+
+def load_settings(settings: Settings) -> LoadSettings:
+    """Return what the loader needs of the settings."""
+    workers, batching = settings.workers, settings.batching
+    return LoadSettings(
+        instances=workers.instances,
+        max_size=batching.max_size,
+        max_delay=batching.max_delay,
+        slots=workers.slots,
+        threads=workers.threads or 1,
+        limits=QueueLimits(settings.queue.items, settings.queue.bytes),
+        executor=workers.executor,
+    )
+
+
+def api_settings(settings: Settings, limits: Limits) -> ApiSettings:
+    """Return what the doors need of the settings."""
+    hosts = {settings.server.admin_host, settings.server.host, os.uname().nodename}
+    return ApiSettings(
+        json_body_bytes=limits.json_body_bytes,
+        binary_body_bytes=limits.binary_body_bytes,
+        json_depth=limits.json_depth,
+        timeout=settings.requests.timeout,
+        cors_origins=settings.server.cors_origins,
+        hosts=tuple(sorted(hosts)),
+    )

@@ -1,0 +1,181 @@
+"""Wiring of metrics and access log to what happens: requests, batches, instances, connections.
+
+The request path calls ``finished`` and the batcher's observer; everything that already lives
+somewhere (queues, instances, memory) is read by providers at scrape time.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from inferd import __version__
+from inferd.api.call import Call
+from inferd.api.plane import Plane
+from inferd.control.loader import LoadedModel, Loader
+from inferd.core.message import Timings
+from inferd.execution.executor import Job
+from inferd.execution.frames import Outcome
+from inferd.scheduling.settings import Observer
+from inferd.telemetry import table
+from inferd.telemetry.access import AccessLog
+from inferd.telemetry.memory import Memory, read_memory
+from inferd.telemetry.metrics import Metrics, MetricSpec, Reading
+from inferd.telemetry.served import ServedMetrics
+from inferd.transport.message import HTTPRequest
+from inferd.transport.server import Listener
+
+CLIENT_GONE = 499
+
+
+class Instruments:
+    """The metrics of one server, fed and provided."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.access: AccessLog | None = None
+        self._loader: Loader | None = None
+        self._plane: Plane | None = None
+        self._listeners: dict[str, Listener] = {}
+        self._served: dict[tuple[str, str], ServedMetrics] = {}
+        self._answered = metrics.counter(table.ANSWERED)
+        self._cancelled = metrics.counter(table.CANCELLED)
+
+    def attach(self, loader: Loader, plane: Plane) -> None:
+        """Read queues and instances of ``loader`` and requests of ``plane`` at every scrape."""
+        self._loader = loader
+        self._plane = plane
+        metrics = self.metrics
+        metrics.gauge(table.START_TIME).set(time.time())
+        metrics.gauge(table.BUILD_INFO, __version__, platform.python_version()).set(1)
+        metrics.provide(self._models)
+        metrics.provide(self._transport)
+        metrics.provide(self._memory, slow=True)
+
+    def listen(self, plane: str, listener: Listener) -> None:
+        """Read the connections of a listener at every scrape."""
+        self._listeners[plane] = listener
+
+    def served(self, model: str, version: str) -> ServedMetrics:
+        """Return the metrics of a version, made when first asked for."""
+        found = self._served.get((model, version))
+        if found is None:
+            found = self._served[model, version] = ServedMetrics(self.metrics, model, version)
+        return found
+
+    def forget(self, model: str, version: str) -> None:
+        """Drop the series of an unloaded version."""
+        found = self._served.pop((model, version), None)
+        if found is not None:
+            found.close()
+
+    def batches(self, model: str, version: str) -> Observer:
+        """Return what the batcher of a version tells of its batches."""
+        served = self.served(model, version)
+
+        def observe(job: Job, outcome: Outcome) -> None:
+            served.batch(job.rows, outcome.fill if outcome.fill < 1.0 else None)
+
+        return observe
+
+    def finished(
+        self,
+        request: HTTPRequest,
+        status: int,
+        sent: int,
+        seconds: float,
+        timings: Timings | None,
+        model: str | None,
+    ) -> None:
+        """Count and log one request of the data plane that is over."""
+        call: Call = request.context
+        if status == CLIENT_GONE:
+            self._cancelled.value += 1
+        else:
+            self._answered.value += 1
+        if model is not None:
+            door = call.route.dialect if call.route is not None else ""
+            served = self._served.get((model, call.version)) or self.served(model, call.version)
+            if timings is not None and status == 200:
+                served.answered(door, timings, seconds)
+            elif call.kind is not None:
+                served.failed(door, status, call.kind)
+            else:
+                served.status(door, status)
+        elif call.kind is not None:
+            self.metrics.counter(table.ERRORS, "", call.kind).value += 1
+        if self.access is not None:
+            self.access.record(
+                call.id, request.method, request.raw_path, status, sent, model or "", seconds,
+                timings,
+            )  # fmt: skip
+
+    # -- providers ----------------------------------------------------------------------------------
+
+    def _loaded(self) -> Iterable[LoadedModel]:
+        return list(self._loader.models.values()) if self._loader is not None else ()
+
+    def _models(self) -> Iterable[Reading]:
+        ready = True
+        for model in self._loaded():
+            labels = (model.spec.name, model.spec.version)
+            ready = ready and model.version.ready
+            yield Reading(table.MODEL_READY, labels, float(model.version.ready))
+            if model.loaded is not None:
+                yield Reading(table.MODEL_LOAD_SECONDS, labels, model.loaded.load_seconds)
+            yield from _batcher(model, labels)
+        yield Reading(table.READY, (), float(ready))
+
+    def _transport(self) -> Iterable[Reading]:
+        accepted = self._plane.accepted if self._plane is not None else 0
+        yield Reading(table.ACCEPTED, (), float(accepted))
+        in_flight = accepted - self._answered.value - self._cancelled.value
+        yield Reading(table.IN_FLIGHT, (), max(0.0, in_flight))
+        receiving = 0
+        for plane, listener in self._listeners.items():
+            receiving += listener.receiving
+            yield Reading(table.CONNECTIONS, (plane,), float(listener.connections))
+        yield Reading(table.RECEIVING_BYTES, (), float(receiving))
+
+    def _memory(self) -> Iterable[Reading]:
+        own = read_memory(os.getpid())
+        if own is not None:
+            yield from _sizes(table.FRONT_MEMORY, (), own)
+        for model in self._loaded():
+            for executor in model.executors:
+                told = executor.describe()
+                pid = told.get("pid")
+                found = read_memory(pid) if pid and pid != os.getpid() else None
+                if found is None:
+                    continue
+                labels = (model.spec.name, model.spec.version, str(executor.index))
+                yield from _sizes(table.WORKER_MEMORY, labels, found)
+
+
+def _sizes(spec: MetricSpec, labels: tuple[str, ...], memory: Memory) -> Iterable[Reading]:
+    yield Reading(spec, (*labels, "rss"), float(memory.rss))
+    if memory.pss is not None:
+        yield Reading(spec, (*labels, "pss"), float(memory.pss))
+
+
+def _batcher(model: LoadedModel, labels: tuple[str, str]) -> Iterable[Reading]:
+    batcher = model.batcher
+    if batcher is None:
+        return
+    yield Reading(table.QUEUE_ITEMS, labels, float(batcher.queue.entries))
+    yield Reading(table.QUEUE_BYTES, labels, float(batcher.queue.nbytes))
+    counters = batcher.counters
+    yield Reading(table.EXPIRED, labels, float(counters.expired))
+    yield Reading(table.REPLAYS, labels, float(counters.replayed))
+    yield Reading(table.QUARANTINED, labels, float(counters.quarantined))
+    states = Counter(executor.state for executor in batcher.executors)
+    restarts: Counter[str] = Counter()
+    for executor in batcher.executors:
+        restarts.update(executor.describe().get("restarts", {}))
+    for reason, count in restarts.items():
+        yield Reading(table.WORKER_RESTARTS, (*labels, reason), float(count))
+    for state, count in states.items():
+        yield Reading(table.INSTANCES, (*labels, state), float(count))

@@ -1,0 +1,92 @@
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from inferd.cli.main import main
+
+
+@pytest.fixture(params=["file", "server"])
+def target(request, model):
+    """The same model as a file and behind a server."""
+    if request.param == "file":
+        return [str(model), "--executor", "inline"]
+    return [request.getfixturevalue("server").url]
+
+
+@pytest.fixture
+def predict(target, capfd):
+    def run(*arguments):
+        code = main(["predict", target[0], *arguments, *target[1:]])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("data", "result"),
+    [
+        ("1,2,3,4", [10.0, 100.0]),
+        ("[1, 2, 3, 4]", [10.0, 100.0]),
+        ("[[1, 2, 3, 4]]", [[10.0, 100.0]]),
+        ('{"x": [1, 2, 3, 4]}', [10.0, 100.0]),
+        ('{"data": [1, 2, 3, 4]}', [10.0, 100.0]),
+    ],
+)
+def test_an_argument_is_answered(predict, data, result):
+    code, out, _ = predict(data)
+
+    assert code == 0
+    assert json.loads(out) == {"result": result}
+
+
+def test_a_file_is_answered(predict, tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((2, 4), np.float32))
+    (tmp_path / "a.csv").write_text("1,2,3,4\n0,0,0,1\n")
+
+    assert json.loads(predict("--file", str(tmp_path / "a.npy"))[1]) == {
+        "result": [[4.0, 40.0]] * 2
+    }
+    assert json.loads(predict(str(tmp_path / "a.csv"))[1]) == {
+        "result": [[10.0, 100.0], [1.0, 10.0]]
+    }
+
+
+def test_standard_input_is_answered(predict, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[1, 2, 3, 4]")))
+
+    assert json.loads(predict("-")[1]) == {"result": [10.0, 100.0]}
+
+
+def test_data_that_does_not_fit_is_one_message_and_exit_code_1(predict):
+    code, out, err = predict("1,2")
+
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert "[4]" in err
+
+
+def test_the_model_and_version_can_be_named(target, capfd):
+    arguments = ["predict", target[0], "1,2,3,4", "--model", "sums", "--version", "1", *target[1:]]
+
+    assert main(arguments) == 0
+    assert json.loads(capfd.readouterr().out) == {"result": [10.0, 100.0]}
+
+    assert main([*arguments[:3], "--model", "sumz", *target[1:]]) == 1
+    assert "sums" in capfd.readouterr().err
+
+
+def test_a_worker_of_its_own_is_the_default(model, capfd):
+    assert main(["predict", str(model), "1,2,3,4"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"result": [10.0, 100.0]}
+
+
+def test_without_data_the_call_is_explained(predict):
+    code, _, err = predict()
+
+    assert code == 1
+    assert "--file" in err
