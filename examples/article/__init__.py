@@ -1,0 +1,1 @@
+"""The smallest PyTorch service: three numbers in, one out."""

@@ -1,0 +1,1 @@
+"""The models that ``make serve`` builds from real data and serves."""
