@@ -3,11 +3,11 @@ import dataclasses
 import pytest
 
 from inferd.api.call import Call
-from inferd.api.guard import Guard, allow_anonymous, media_of, timeout_of
+from inferd.api.guard import UNWANTED_BYTES, Guard, allow_anonymous, media_of, timeout_of
 from inferd.api.routes import ROUTES
 from inferd.api.settings import ApiSettings
 from inferd.core.clock import FakeClock
-from inferd.core.errors import InvalidInput, NotAllowed, UnsupportedMedia
+from inferd.core.errors import InvalidInput, LengthRequired, NotAllowed, UnsupportedMedia
 from inferd.core.message import HIGH, NORMAL
 from inferd.transport.message import HTTPRequest
 
@@ -16,8 +16,10 @@ INFER = next(r for r in ROUTES if r.template == "/v2/models/{name}/infer")
 READY = next(r for r in ROUTES if r.template == "/readyz")
 
 
-def admit(route=PREDICT, *, received=1000.0, settings=ApiSettings(), **headers):
+def admit(route=PREDICT, *, received=1000.0, settings=ApiSettings(), sized=True, **headers):
     sent = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+    if sized:
+        sent.append((b"content-length", b"1"))
     request = HTTPRequest("POST", "/", b"/", b"", sent, received=received)
     call = Call("r", [])
     terms = Guard(settings, FakeClock(1000.0)).admit(request, route, call)
@@ -67,8 +69,15 @@ def test_compressed_bodies_are_refused():
         admit(content_encoding="gzip")
 
 
-def test_a_route_without_a_body_takes_none():
-    assert admit(READY, content_type="application/xml")[0] == 0
+def test_a_route_without_a_body_ignores_a_small_one():
+    assert admit(READY, content_type="application/xml")[0] == UNWANTED_BYTES
+    assert admit(READY, sized=False)[0] == UNWANTED_BYTES
+
+
+def test_a_body_of_unsaid_length_is_refused():
+    with pytest.raises(LengthRequired, match="neither Content-Length nor Transfer-Encoding"):
+        admit(sized=False)
+    assert admit(sized=False, transfer_encoding="chunked")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ ELSEWHERE = {
     "__init__.py": "tests/architecture/test_imports.py and test_public.py",
     "__main__.py": "one line; tests/cli/test_main.py starts it",
     "core/runtime.py": "a Protocol: its contract is tested on every runtime",
+    "transport/lifetime.py": "test_limits.py (time), test_server.py (stop), test_connection.py (end)",
     "core/servable.py": "a Protocol: its contract is tested on every servable",
 }
 """Modules without a test file of their name, and where they are tested."""

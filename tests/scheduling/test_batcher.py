@@ -24,6 +24,7 @@ from inferd.core.errors import (
 from inferd.core.plan import BatchPlan
 from inferd.execution.executor import FAILED, READY, STOPPED, Curve
 from inferd.scheduling import batcher as module
+from inferd.scheduling import pace
 from inferd.scheduling.admission import QueueLimits
 from inferd.scheduling.spin import CALM
 
@@ -465,7 +466,7 @@ async def test_live_batches_move_the_limit():
     one = Instance()
     subject = batcher(one, curve=Curve(((1, 0.001), (2, 0.001), (4, 0.001))))
     assert subject.limit == 8
-    for _ in range(2 * module.REVIEW_EVERY):
+    for _ in range(2 * pace.REVIEW_EVERY):
         if subject.limit != 8:
             break
         for _ in range(8):

@@ -100,3 +100,34 @@ def test_parts_of_a_large_request_take_about_two_milliseconds():
 
     assert 1024 <= part_rows(fast, 32) <= 4096
     assert part_rows(slow, 32) == 32
+
+
+def test_sizes_not_seen_live_keep_the_shape_of_the_curve():
+    costs = Costs(Curve(((1, 0.002), (2, 0.003), (4, 0.005))))
+    for _ in range(50):
+        costs.observe(2, 0.006)
+
+    assert costs.seconds(2) == pytest.approx(0.006, rel=0.02)
+    assert costs.seconds(4) == pytest.approx(0.010, rel=0.05)
+    assert costs.seconds(1) == pytest.approx(0.004, rel=0.05)
+    costs.observe(4, 0.010)
+    for _ in range(50):
+        costs.observe(2, 0.003)
+    assert costs.seconds(4) == pytest.approx(0.010, rel=0.05)  # it was seen itself
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"), [(1, 0.002), (2, 0.004), (3, 0.006), (4, 0.008), (8, 0.012), (6, 0.010)]
+)
+def test_between_two_sizes_costs_run_straight(rows, seconds):
+    costs = Costs(Curve(((1, 0.002), (2, 0.004), (4, 0.008), (8, 0.012))))
+
+    assert costs.between(rows) == pytest.approx(seconds)
+
+
+@given(CURVES, st.integers(0, 300), st.integers(0, 8))
+def test_an_even_share_leaves_nothing_over(curve, rows, places):
+    share = Costs(curve).even_share(rows, places)
+
+    assert share == LARGEST or share * places >= rows
+    assert share >= 1

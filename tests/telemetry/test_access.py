@@ -54,7 +54,7 @@ def test_a_line_says_who_what_and_how_long(access):
     timings = Timings(
         queue=0.001, batch=0.002, run=0.003, decode=0.0001, encode=0.0002, batch_size=4
     )
-    log.record("req-1", "POST", b"/models/iris/predict", 200, 17, "iris", 0.0075, timings)
+    log.record("req-1", "POST", b"/models/iris/predict", 200, 17, "iris", 49.9925, 0.0075, timings)
 
     assert json.loads(lines()[0]) == {
         "time": "2023-11-14T22:13:20.500Z",
@@ -78,8 +78,8 @@ def test_a_line_says_who_what_and_how_long(access):
 
 def test_the_readable_form_is_one_line_too(access):
     log, lines = access(as_json=False)
-    log.record("req-1", "POST", b"/predict", 200, 17, "iris", 0.0075, Timings(run=0.003))
-    log.record("req-2", "GET", b"/healthz", 200, 2, "", 0.0001)
+    log.record("req-1", "POST", b"/predict", 200, 17, "iris", 49.9925, 0.0075, Timings(run=0.003))
+    log.record("req-2", "GET", b"/healthz", 200, 2, "", 49.9999, 0.0001)
     first, second = lines()
 
     assert first.startswith("22:13:20.500 ACCESS  POST /predict 200 17B 7.50ms id=req-1 model=iris")
@@ -95,7 +95,7 @@ def test_the_readable_form_is_one_line_too(access):
 )
 def test_no_path_or_id_can_forge_a_line(access, hostile, as_json):
     log, lines = access(as_json=as_json)
-    log.record(hostile, "GET", hostile.encode("latin-1"), 404, 0, "\U0001f600" + hostile, 0.0)
+    log.record(hostile, "GET", hostile.encode("latin-1"), 404, 0, "\U0001f600" + hostile, 50.0, 0.0)
     found = lines()
 
     assert len(found) == 1
@@ -108,7 +108,7 @@ def test_no_path_or_id_can_forge_a_line(access, hostile, as_json):
 
 def test_paths_are_redacted(access):
     log, lines = access(redact=lambda text: text.replace("hunter2", "***"))
-    log.record("1", "GET", b"/x?key=hunter2", 200, 0, "", 0.0)
+    log.record("1", "GET", b"/x?key=hunter2", 200, 0, "", 50.0, 0.0)
 
     assert json.loads(lines()[0])["path"] == "/x?key=***"
 
@@ -116,7 +116,7 @@ def test_paths_are_redacted(access):
 def test_nothing_is_written_before_the_timer_and_one_timer_serves_many(access, tmp_path):
     log, lines = access()
     for _ in range(10):
-        log.record("1", "GET", b"/", 200, 0, "", 0.0)
+        log.record("1", "GET", b"/", 200, 0, "", 50.0, 0.0)
 
     assert len(log._loop.due) == 1
     assert (tmp_path / "log").read_text() == ""
@@ -129,7 +129,7 @@ def test_nothing_is_written_before_the_timer_and_one_timer_serves_many(access, t
 def test_a_long_list_does_not_wait_for_the_timer(access):
     log, lines = access()
     for _ in range(FLUSH_AT + 5):
-        log.record("1", "GET", b"/", 200, 0, "", 0.0)
+        log.record("1", "GET", b"/", 200, 0, "", 50.0, 0.0)
 
     assert len(log._entries) == 5
     assert len(lines()) == FLUSH_AT + 5
@@ -141,7 +141,7 @@ def test_in_a_real_loop_lines_appear_by_themselves(tmp_path):
         writer = BoundedWriter(fd)
         writer.start()
         log = AccessLog(writer, asyncio.get_running_loop(), json=True)
-        log.record("1", "GET", b"/", 200, 0, "", 0.0)
+        log.record("1", "GET", b"/", 200, 0, "", 50.0, 0.0)
         async with asyncio.timeout(10):
             while not (tmp_path / "log").read_text():
                 await asyncio.sleep(0.01)

@@ -14,8 +14,19 @@ JSON = b"application/json"
 PATIENCE = 5.0
 
 
+HANDLED = ("/boom", "/cancelled", "/wrong", "/timeout", "/injects", "/framing")
+"""Paths that only a handler may answer: what is started never raises and answers what can be sent."""
+
+
 class App:
-    """Echoes bodies; special paths misbehave. Records what it saw."""
+    """Echoes bodies; special paths misbehave. Records what it saw.
+
+    ``way``: how requests are answered, each test of the connection is run in all: ``"handled"`` by
+    the handler, ``"started"`` without a task where the path allows it, ``"at once"`` the same, and
+    what needs no waiting inside ``start`` itself.
+    """
+
+    way = "handled"
 
     def __init__(self, max_body=1 << 20):
         self.max_body = max_body
@@ -36,7 +47,19 @@ class App:
             return HTTPResponse(403, b'{"error":"no"}', close=True)
         if path == "/accept-raises":
             raise RuntimeError("accept failed")
-        return Accepted(self.handle, 10 if path == "/small" else self.max_body)
+        start = None if self.way == "handled" else self.start
+        return Accepted(self.handle, 10 if path == "/small" else self.max_body, start)
+
+    def start(self, request, deliver):
+        path = request.path
+        if path.startswith("/stream") or path in HANDLED:
+            return None
+        if self.way == "at once" and path != "/slow":
+            try:
+                self.handle(request).send(None)
+            except StopIteration as answered:
+                return answered.value
+        return Begun(self.handle(request), deliver)
 
     async def handle(self, request):
         self.started.append(request)
@@ -125,6 +148,19 @@ class App:
     def finished(self, request, status, sent, seconds):
         assert seconds >= 0
         self.done.append((request.path, status, sent))
+
+
+class Begun:
+    """A request that was started: what the handler answers is delivered."""
+
+    def __init__(self, answering, deliver):
+        self.task = asyncio.ensure_future(self.answer(answering, deliver))
+
+    async def answer(self, answering, deliver):
+        deliver(await answering)
+
+    def abandon(self):
+        self.task.cancel()
 
 
 class Answer:

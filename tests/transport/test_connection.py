@@ -113,7 +113,7 @@ def test_a_pipelined_body_is_not_received_before_its_turn():
         client.send(request("/slow") + request("/", body) + request("/", b"last"))
         await server.until(lambda: len(server.app.accepted) == 2)
         await asyncio.sleep(0.02)
-        assert server.listener.receiving == 0
+        assert 0 < server.listener.receiving <= 256 * 1024  # one read, and it is counted
         server.app.release.set()
         assert (await client.answer()).body == b"slow"
         assert (await client.answer()).body == body

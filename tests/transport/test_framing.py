@@ -143,9 +143,9 @@ CORPUS = {
     "te-1.0": (
         head(b"POST / HTTP/1.0", HOST + b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n", [400], CLOSED,
     ),
-    "te-gzip": (head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: gzip\r\n"), [501], CLOSED),
+    "te-gzip": (head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: gzip\r\n"), [400], CLOSED),
     "te-identity": (
-        head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: identity\r\n"), [501], CLOSED,
+        head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: identity\r\n"), [400], CLOSED,
     ),
     "te-gzip-chunked": (
         head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: gzip, chunked\r\n") + b"0\r\n\r\n",
@@ -164,7 +164,7 @@ CORPUS = {
         head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: \x0bchunked\r\n"), [400], CLOSED,
     ),
     "te-xchunked": (
-        head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: xchunked\r\n"), [501], CLOSED,
+        head(b"POST / HTTP/1.1", HOST + b"Transfer-Encoding: xchunked\r\n"), [400], CLOSED,
     ),
     "te-space-before-colon": (
         length(b"6\r\nTransfer-Encoding : chunked", b"0\r\n\r\nX"), [400], CLOSED,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 from inferd.api.routes import Route
+from inferd.codecs.base import Decoded
 from inferd.core.message import NORMAL, Timings
 from inferd.transport.message import Headers
 
@@ -19,12 +20,12 @@ class Call:
     ``id``: the request id, echoed and logged. ``route`` is ``None`` where none matched; ``values``
     are the free segments of its path. ``headers``: what every response to this request carries.
     ``deadline``: monotonic seconds. ``media``: the body's content type. ``timed``: the client asks
-    for ``Server-Timing``. ``model``, ``version``, ``timings`` and ``kind`` (the kind of error, or
+    for ``Server-Timing``. ``decoded``: the body, where it was read already, ``decode`` the seconds that took. ``model``, ``version``, ``timings`` and ``kind`` (the kind of error, or
     ``None``) are filled on the way, for logs and metrics.
     """
 
     __slots__ = (
-        "deadline", "headers", "id", "kind", "media", "model", "principal", "priority", "route",
+        "deadline", "decode", "decoded", "headers", "id", "kind", "media", "model", "principal", "priority", "route",
         "timed", "timings", "values", "version",
     )  # fmt: skip
 
@@ -36,6 +37,8 @@ class Call:
         self.principal: object = None
         self.media = ""
         self.deadline = float("inf")
+        self.decoded: Decoded | None = None
+        self.decode = 0.0
         self.priority = NORMAL
         self.timed = False
         self.model = ""

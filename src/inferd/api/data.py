@@ -10,6 +10,7 @@ from inferd.api.inference import Inference
 from inferd.api.offload import Offload
 from inferd.api.oip import OIPDoors
 from inferd.api.plane import Door, Observer, Plane, observe_nothing
+from inferd.api.reply import Starter
 from inferd.api.routes import DATA, routes_of
 from inferd.api.settings import ApiSettings
 from inferd.api.simple import SimpleDoors
@@ -35,12 +36,15 @@ def data_plane(
     ``product``: name and version told to clients.
     """
     readiness = readiness or Readiness(table)
-    inference = Inference(settings, clock, offload)
+    inference = Inference(table, settings, clock, offload)
     simple = SimpleDoors(table, inference)
     oip = OIPDoors(table, inference, readiness, product)
     health = HealthDoors(readiness)
+    predicting = {
+        "predict": Starter(simple.predict, inference, clock),
+        "oip_infer": Starter(oip.infer, inference, clock),
+    }
     doors: dict[str, Door] = {
-        "predict": simple.predict,
         "healthz": health.live,
         "readyz": health.ready,
         "oip_server": oip.server,
@@ -49,13 +53,14 @@ def data_plane(
         "oip_models": oip.models,
         "oip_model": oip.model,
         "oip_model_ready": oip.model_ready,
-        "oip_infer": oip.infer,
+        **{name: starter.answer for name, starter in predicting.items()},
     }
     return Plane(
         routes_of(DATA),
         doors,
         Guard(settings, clock, authorize),
         RequestIds(ids),
+        starts={name: starter.start for name, starter in predicting.items()},
         observer=observer,
         cors=Cors(settings.cors_origins),
     )

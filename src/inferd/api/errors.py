@@ -20,6 +20,7 @@ logger = logging.getLogger("inferd.api")
 
 STATUS: dict[str, int] = {
     "invalid_input": 400,
+    "length_required": 411,
     "too_large": 413,
     "unsupported_media": 415,
     "quarantined": 422,
@@ -88,7 +89,9 @@ def failure(
         call.kind = kind
         if headers is None:
             headers = call.headers
-    return HTTPResponse(status, _body(kind, message, help, dialect), headers=headers or [])
+    body = _body(kind, message, help, dialect)
+    # A body of unsaid length may follow: what comes next cannot be told from it.
+    return HTTPResponse(status, body, headers=headers or [], close=status == 411)
 
 
 def _body(kind: str, message: str, help: str | None, dialect: str) -> bytes:

@@ -19,7 +19,7 @@ from inferd.api.routes import PERMISSIONS, Route
 from inferd.api.settings import ApiSettings
 from inferd.codecs.media import CSV, JSON, MEDIA, TEXT
 from inferd.core.clock import Clock
-from inferd.core.errors import InvalidInput, NotAllowed, UnsupportedMedia
+from inferd.core.errors import InvalidInput, LengthRequired, NotAllowed, UnsupportedMedia
 from inferd.core.message import HIGH, NORMAL
 from inferd.transport.message import HTTPRequest
 
@@ -27,6 +27,7 @@ Authorize = Callable[[object, Route], None]
 """Raises ``NotAllowed`` unless the principal (``None``: anonymous) may use the route."""
 
 FORM = "application/x-www-form-urlencoded"
+UNWANTED_BYTES = 64 * 1024  # of a body where none is wanted: it is read and ignored
 _TEXTUAL = (JSON, CSV, TEXT)
 _DURATION = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s)?")
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
@@ -84,8 +85,13 @@ class Guard:
     def _terms(self, request: HTTPRequest, route: Route) -> Terms:
         """Read what decides from the head alone, and check it."""
         header = request.header
-        limit, media = 0, ""
+        limit, media = UNWANTED_BYTES, ""
         if route.body != "none":
+            if header(b"content-length") is None and header(b"transfer-encoding") is None:
+                raise LengthRequired(
+                    "the request has neither Content-Length nor Transfer-Encoding",
+                    help="send a body and its length",
+                )
             coding = header(b"content-encoding")
             if coding is not None and coding.lower() != b"identity":
                 raise UnsupportedMedia(

@@ -9,7 +9,8 @@ the others and is the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from inferd.api.call import Call
 from inferd.api.offload import Inline, Offload
@@ -32,6 +33,19 @@ from inferd.transport.message import HTTPRequest, HTTPResponse
 _REMEMBERED = 512
 _OFFLOADED = (SIMPLE, OIP, CSV)
 _TEXT_BYTES = 64  # a BYTES element weighs more than the pointer an array holds
+
+
+class Target(NamedTuple):
+    """Whom a request asks and in which form: ``door`` is the decoder's name in the registry."""
+
+    version: Version
+    door: str
+    decoder: Decoder
+    encoder: Codec
+
+
+Aim = Callable[[HTTPRequest, Call], Target]
+"""Finds the target of a request on a door that predicts; raises the refusal."""
 
 
 class VersionCodecs:
@@ -57,7 +71,10 @@ class VersionCodecs:
 class Inference:
     """Runs requests of all dialects."""
 
-    def __init__(self, settings: ApiSettings, clock: Clock, offload: Offload | None = None) -> None:
+    def __init__(
+        self, table: RouteTable, settings: ApiSettings, clock: Clock, offload: Offload | None = None
+    ) -> None:
+        self.table = table
         self._settings = settings
         self._clock = clock
         self._offload: Offload = offload or Inline()
@@ -80,32 +97,15 @@ class Inference:
         self._codecs[id(signature)] = found
         return found
 
-    async def answer(
-        self,
-        request: HTTPRequest,
-        call: Call,
-        version: Version,
-        door: str,
-        decoder: Decoder,
-        encoder: Codec,
-    ) -> HTTPResponse:
-        """Decode the body, ask ``version``, encode the answer.
-
-        ``door`` names the decoder in ``codecs.registry``.
-        """
-        clock, body = self._clock, request.body
-        begin = clock()
-        if len(body) > self._offload_bytes and door in _OFFLOADED:
-            assert version.signature is not None
-            decoded = await self._offload.decode(
-                door, body, version.signature, version.plan, call.deadline
-            )
-        else:
-            decoded = decoder.decode(body)
-        decode = clock() - begin
-        if decoded.timeout is not None:
-            start = request.received or begin
-            call.deadline = min(call.deadline, start + decoded.timeout)
+    async def answer(self, request: HTTPRequest, call: Call, target: Target) -> HTTPResponse:
+        """Decode the body, ask the version, encode the answer."""
+        version, clock = target.version, self._clock
+        decoded = call.decoded
+        if decoded is None:
+            begin = clock()
+            decoded = await self._decode(request.body, call, target)
+            call.decode = clock() - begin
+            self.heed(decoded, request, call)
         inputs, servable = decoded.inputs, version.servable
         outputs: Tensors | list[Tensors]
         if inputs is not None and servable is not None:
@@ -113,20 +113,69 @@ class Inference:
             outputs, timings = _outputs(response, decoded), response.timings
         else:
             outputs, timings = await self._run_rows(version, call, decoded)
-        begin = clock()
-        if self._is_large(outputs):
-            answer = await self._encode_elsewhere(version, call, door, decoded, outputs)
-        else:
-            answer = encoder.encode(
-                outputs, decoded.single, decoded.id, version.model, version.version
-            )
-        timings.decode = decode
-        timings.encode = clock() - begin
+        if self.is_large(outputs):
+            return await self.encode_elsewhere(call, target, decoded, outputs, timings)
+        return self.encode(call, target, decoded, outputs, timings)
+
+    def takes(self, target: Target, body: bytes) -> bool:
+        """Whether a body is read here, on the loop: it is not too large for that."""
+        return len(body) <= self._offload_bytes or target.door not in _OFFLOADED
+
+    async def _decode(self, body: bytes, call: Call, target: Target) -> Decoded:
+        if self.takes(target, body):
+            return target.decoder.decode(body)
+        version = target.version
+        assert version.signature is not None
+        return await self._offload.decode(
+            target.door, body, version.signature, version.plan, call.deadline
+        )
+
+    def heed(self, decoded: Decoded, request: HTTPRequest, call: Call) -> None:
+        """Take over what a body asks for besides its tensors: its own, shorter deadline."""
+        if decoded.timeout is not None:
+            start = request.received or self._clock()
+            call.deadline = min(call.deadline, start + decoded.timeout)
+
+    def encode(
+        self,
+        call: Call,
+        target: Target,
+        decoded: Decoded,
+        outputs: Tensors | list[Tensors],
+        timings: Timings,
+    ) -> HTTPResponse:
+        """Return the response that carries ``outputs``."""
+        version, begin = target.version, self._clock()
+        answer = target.encoder.encode(
+            outputs, decoded.single, decoded.id, version.model, version.version
+        )
+        return self._response(call, answer, timings, begin)
+
+    async def encode_elsewhere(
+        self,
+        call: Call,
+        target: Target,
+        decoded: Decoded,
+        outputs: Tensors | list[Tensors],
+        timings: Timings,
+    ) -> HTTPResponse:
+        """Return the response that carries outputs that are large, written off the loop."""
+        version, begin = target.version, self._clock()
+        assert version.signature is not None
+        answer = await self._offload.encode(
+            OIP if target.door == OIP else SIMPLE, outputs, version.signature, version.plan,
+            decoded, version.model, version.version, call.deadline,
+        )  # fmt: skip
+        return self._response(call, answer, timings, begin)
+
+    def _response(self, call: Call, answer: bytes, timings: Timings, begin: float) -> HTTPResponse:
+        timings.decode = call.decode
+        timings.encode = self._clock() - begin
         call.timings = timings
         headers = [*call.headers, server_timing(timings)] if call.timed else call.headers
         return HTTPResponse(200, answer, b"application/json", headers)
 
-    def _is_large(self, outputs: Tensors | list[Tensors]) -> bool:
+    def is_large(self, outputs: Tensors | list[Tensors]) -> bool:
         """Whether writing ``outputs`` would hold the loop for long."""
         # Few elements are never large, whatever they are: no weighing for small models.
         if type(outputs) is dict and len(outputs) == 1:
@@ -134,20 +183,6 @@ class Inference:
                 if array.size <= self._few:
                     return False
         return _size(outputs) > self._offload_bytes
-
-    async def _encode_elsewhere(
-        self,
-        version: Version,
-        call: Call,
-        door: str,
-        decoded: Decoded,
-        outputs: Tensors | list[Tensors],
-    ) -> bytes:
-        assert version.signature is not None
-        return await self._offload.encode(
-            OIP if door == OIP else SIMPLE, outputs, version.signature, version.plan, decoded,
-            version.model, version.version, call.deadline,
-        )  # fmt: skip
 
     async def _run_rows(
         self, version: Version, call: Call, decoded: Decoded

@@ -8,12 +8,11 @@ Source: kserve/open-inference-protocol, specification/protocol/inference_rest.md
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any
 
 from inferd.api.call import Call
 from inferd.api.health import Readiness
-from inferd.api.inference import Inference, resolve
+from inferd.api.inference import Inference, Target, resolve
 from inferd.codecs import json
 from inferd.codecs.oip import model_metadata, server_metadata
 from inferd.codecs.registry import OIP
@@ -80,11 +79,11 @@ class OIPDoors:
         reason = f"{version.state}: {version.reason}"
         return _json({"name": version.model, "ready": False, "reason": reason}, call, 503)
 
-    def infer(self, request: HTTPRequest, call: Call) -> Awaitable[HTTPResponse]:
-        """Answer an infer request."""
+    def infer(self, request: HTTPRequest, call: Call) -> Target:
+        """Aim at the version that an infer request asks."""
         version = resolve(self._table, call)
         codec = self._inference.codecs(version).oip
-        return self._inference.answer(request, call, version, OIP, codec, codec)
+        return Target(version, OIP, codec, codec)
 
     def _find(self, call: Call) -> Version:
         values = call.values

@@ -19,9 +19,11 @@ from inferd.api.router import Match, Router, check_routes
 from inferd.api.routes import OIP, SIMPLE, Route
 from inferd.core.errors import InferdError, NotFound, nearest
 from inferd.core.message import Timings
-from inferd.transport.message import Accepted, Headers, HTTPRequest, HTTPResponse
+from inferd.transport.message import Accepted, Deliver, Headers, HTTPRequest, HTTPResponse, Started
 
 Door = Callable[[HTTPRequest, Call], Awaitable[HTTPResponse]]
+Start = Callable[[HTTPRequest, Call, Deliver], Started | HTTPResponse | None]
+"""Begins what a door does without a coroutine: see ``transport.message.Starter``. May raise."""
 Observer = Callable[[HTTPRequest, int, int, float, Timings | None, str | None], None]
 """Hears of every finished request: request, status, bytes sent, seconds, timings, model."""
 
@@ -40,18 +42,20 @@ def observe_nothing(
 class Endpoint:
     """One route and the door behind it."""
 
-    __slots__ = ("_accepted", "_door", "route")
+    __slots__ = ("_accepted", "_door", "_start", "route")
 
-    def __init__(self, route: Route, door: Door) -> None:
+    def __init__(self, route: Route, door: Door, start: Start | None = None) -> None:
         self.route = route
         self._door = door
+        self._start = start
         self._accepted: dict[int, Accepted] = {}
 
     def accepted(self, limit: int) -> Accepted:
         """Return the transport's ticket for a body of at most ``limit`` bytes."""
         ticket = self._accepted.get(limit)
         if ticket is None:
-            ticket = self._accepted[limit] = Accepted(self.handle, limit)
+            start = self.start if self._start is not None else None
+            ticket = self._accepted[limit] = Accepted(self.handle, limit, start)
         return ticket
 
     async def handle(self, request: HTTPRequest) -> HTTPResponse:
@@ -62,6 +66,15 @@ class Endpoint:
         except asyncio.CancelledError:
             call.kind = "cancelled"
             raise
+        except Exception as error:
+            return respond(error, self.route.dialect, call)
+
+    def start(self, request: HTTPRequest, deliver: Deliver) -> Started | HTTPResponse | None:
+        """Begin to answer ``request`` without a coroutine, or say that it needs one."""
+        call: Call = request.context
+        assert self._start is not None
+        try:
+            return self._start(request, call, deliver)
         except Exception as error:
             return respond(error, self.route.dialect, call)
 
@@ -100,6 +113,7 @@ class Plane:
         guard: Guard,
         ids: RequestIds,
         *,
+        starts: Mapping[str, Start] | None = None,
         observer: Observer = observe_nothing,
         cors: Cors | None = None,
         hosts: Hosts | None = None,
@@ -107,7 +121,8 @@ class Plane:
         check_routes(routes, doors)
         self._router: Router[Endpoint] = Router()
         for route in routes:
-            self._router.add(route.method, route.template, Endpoint(route, doors[route.door]))
+            endpoint = Endpoint(route, doors[route.door], (starts or {}).get(route.door))
+            self._router.add(route.method, route.template, endpoint)
         self._guard = guard
         self._ids = ids
         self._observer = observer

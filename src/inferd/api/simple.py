@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from inferd.api.call import Call
-from inferd.api.inference import Inference, resolve
+from inferd.api.inference import Inference, Target, resolve
 from inferd.codecs.media import JSON
 from inferd.codecs.registry import SIMPLE
 from inferd.routing.table import RouteTable
-from inferd.transport.message import HTTPRequest, HTTPResponse
+from inferd.transport.message import HTTPRequest
 
 
 class SimpleDoors:
@@ -19,16 +17,11 @@ class SimpleDoors:
         self._table = table
         self._inference = inference
 
-    def predict(self, request: HTTPRequest, call: Call) -> Awaitable[HTTPResponse]:
-        """Answer one example or a batch."""
-        # Not a coroutine itself: each layer of them is resumed for every request.
+    def predict(self, request: HTTPRequest, call: Call) -> Target:
+        """Aim at the version that answers one example or a batch."""
         version = resolve(self._table, call)
         codecs = self._inference.codecs(version)
-        media = call.media
+        media, simple = call.media, codecs.simple
         if media == JSON:
-            return self._inference.answer(
-                request, call, version, SIMPLE, codecs.simple, codecs.simple
-            )
-        return self._inference.answer(
-            request, call, version, media, codecs.media(media), codecs.simple
-        )
+            return Target(version, SIMPLE, simple, simple)
+        return Target(version, media, codecs.media(media), simple)

@@ -40,8 +40,7 @@ class Results:
         """Encode outputs: a batch as ``Tensors``, or one ``Tensors`` with one row per example."""
         if type(outputs) is dict and single and len(outputs) == 1:
             ((name, array),) = outputs.items()
-            if array.size == 1 and name not in self._lists and not array.dtype.hasobject:
-                return json.dumps({"result": array[_ORIGIN[array.ndim]]})
+            return json.dumps({"result": self._part(name, array)})
         return json.dumps({"result": self.result(outputs, single)})
 
     def result(self, outputs: Tensors | list[Tensors], single: bool) -> Any:

@@ -5,6 +5,7 @@
     InferdError
     |- InvalidInput          the request is wrong (kind "invalid_input")
     |  |- TooLarge           ... over a limit of size
+    |  |- LengthRequired     ... with a body of unsaid length
     |  |- UnsupportedMedia   ... in a content type the model does not take
     |  `- Quarantined        ... an input that killed a worker before
     |- NotFound              no such model, version or route
@@ -56,6 +57,12 @@ class TooLarge(InvalidInput):
     """The request is over a limit of size."""
 
     kind = "too_large"
+
+
+class LengthRequired(InvalidInput):
+    """The request needs a body and does not say how long it is."""
+
+    kind = "length_required"
 
 
 class UnsupportedMedia(InvalidInput):

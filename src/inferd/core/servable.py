@@ -6,9 +6,10 @@ servables and wrap each other. Raises only ``InferdError`` subclasses.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from inferd.core.message import Request, Response
+from inferd.core.message import Request, Response, Timings
+from inferd.core.tensor import Tensors
 
 
 class Servable(Protocol):
@@ -16,4 +17,54 @@ class Servable(Protocol):
 
     async def __call__(self, request: Request) -> Response:
         """Answer ``request``."""
+        ...
+
+
+class Promise(Protocol):
+    """Where an answer goes: what is used of ``asyncio.Future``, so that one serves as well."""
+
+    def done(self) -> bool:
+        """Whether it was settled or cancelled."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        ...
+
+    def cancel(self) -> bool:
+        """Give up; whether that was news."""
+        ...
+
+    def set_result(self, result: Tensors, /) -> None:
+        """Settle with outputs."""
+        ...
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Settle with an error."""
+        ...
+
+
+class Direct(Servable, Protocol):
+    """A servable that can also answer without a coroutine: it settles a promise later.
+
+    Half of what a small request costs is futures and coroutines, hence this shorter way. A servable
+    that wraps others need not offer it: doors use the plain call then.
+    """
+
+    def begin(
+        self, inputs: Tensors, promise: Promise, deadline: float, priority: int, id: str
+    ) -> Any | None:
+        """Admit a request and return a handle, or ``None`` where only the plain call will do.
+
+        The arguments are those of a ``Request`` for all outputs. Raises the refusal. ``promise`` may
+        be settled before this returns.
+        """
+        ...
+
+    def timings(self, handle: Any) -> Timings:
+        """Return the timings of a request that was answered."""
+        ...
+
+    def abandon(self, handle: Any) -> None:
+        """Nobody waits any more: drop it before it runs, where it still waits."""
         ...

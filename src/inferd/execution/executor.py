@@ -7,13 +7,13 @@ supervised worker process) and ``inline`` (this process).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from inferd.core.errors import InvalidInput
 from inferd.core.plan import BatchPlan
+from inferd.core.servable import Promise
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 from inferd.execution.frames import Outcome
@@ -42,7 +42,7 @@ class Entry:
         self,
         inputs: Tensors,
         layout: Layout,
-        future: asyncio.Future[Tensors],
+        future: Promise,
         *,
         deadline: float,
         enqueued: float,

@@ -86,10 +86,10 @@ class CodecPool:
         if self._open >= JOBS_MAX or self._bytes + size > BYTES_MAX:
             raise Overloaded("too many large bodies are being read", retry_after=1.0)
         loop = asyncio.get_running_loop()
+        future: asyncio.Future[Tensors] = loop.create_future()
         entry = Entry(
-            inputs, _ALONE, loop.create_future(), deadline=deadline, enqueued=self._clock(),
-            nbytes=size,
-        )  # fmt: skip
+            inputs, _ALONE, future, deadline=deadline, enqueued=self._clock(), nbytes=size
+        )
         self._open += 1
         self._bytes += size
         if self._idle is not None:
@@ -100,11 +100,11 @@ class CodecPool:
                 await self._ready()
                 self._waiting.append(entry)
                 self._dispatch()
-                return await entry.future
+                return await future
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed while a large body was read") from None
         finally:
-            entry.future.cancel()
+            future.cancel()
             self._open -= 1
             self._bytes -= size
             if not self._open:

@@ -52,10 +52,14 @@ def _order(version: str) -> tuple[int, int, str]:
 
 
 class RouteTable:
-    """Models by name; each holds versions by their text."""
+    """Models by name; each holds versions by their text.
+
+    ``generation`` grows with every change, for who remembers what was found.
+    """
 
     def __init__(self) -> None:
         self._models: dict[str, dict[str, Version]] = {}
+        self.generation = 0
         self._default: dict[str, Version] = {}
 
     def put(self, version: Version) -> None:
@@ -73,6 +77,7 @@ class RouteTable:
 
     def changed(self, model: str) -> None:
         """Work out anew which version answers by default; call after a state changed."""
+        self.generation += 1
         versions = sorted(self._models.get(model, {}).values(), key=lambda v: _order(v.version))
         ready = [v for v in versions if v.ready]
         if versions:

@@ -22,9 +22,9 @@ from inferd.execution.executor import FAILED, READY, STOPPED, Entry, Executor, J
 from inferd.execution.frames import OK, Outcome
 from inferd.scheduling.admission import Load, refuse
 from inferd.scheduling.budget import RerunBudget
-from inferd.scheduling.costs import LARGEST, Costs
-from inferd.scheduling.delay import hold
+from inferd.scheduling.costs import Costs
 from inferd.scheduling.fate import Verdict, judge
+from inferd.scheduling.pace import Pace
 from inferd.scheduling.quarantine import Quarantine
 from inferd.scheduling.queue import EntryQueue
 from inferd.scheduling.settings import BatchSettings, Counters, Observer
@@ -33,7 +33,6 @@ from inferd.telemetry.logs import Log
 
 log = Log("batcher")
 
-REVIEW_EVERY = 64
 SHORT = 64
 GRACE = 1.0
 ALARM_STEP = 0.005  # deadlines are answered this late at most, so that a full queue costs little
@@ -73,16 +72,16 @@ class Batcher:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = float("inf")
         self._jobs: dict[int, Job] = {}
-        self._reviewed = 0
         self._spin = Spin()
         self._closed: InferdError | None = None
-        self.limit = 1
-        self._bound = 1
-        self._trial = False
-        self._rate = 0.0
+        self._pace = Pace(costs, plan, settings, clock)
         self._short = 0
-        self._row_seconds = 0.0
         self.review()
+
+    @property
+    def limit(self) -> int:
+        """The rows of one batch, as now decided."""
+        return self._pace.limit
 
     # -- admission ------------------------------------------------------------------------------
 
@@ -93,7 +92,7 @@ class Batcher:
         # A short queue on live instances is never refused: no decision to take.
         if (
             queue.entries >= self._short
-            or queue.rows * self._row_seconds >= entry.deadline - now
+            or queue.rows * self._pace.row_seconds >= entry.deadline - now
             or queue.nbytes + entry.nbytes > self._settings.limits.nbytes
         ):
             self._admit(entry, now)
@@ -122,7 +121,7 @@ class Batcher:
     def _admit(self, entry: Entry, now: float) -> None:
         queue = self.queue
         load = Load(
-            queue.entries, queue.rows, queue.nbytes, self._rate, self._alive(), self.reason()
+            queue.entries, queue.rows, queue.nbytes, self._pace.rate, self._alive(), self.reason()
         )
         refusal = self._closed or refuse(
             load, self._settings.limits, rows=entry.rows, nbytes=entry.nbytes, now=now,
@@ -164,19 +163,23 @@ class Batcher:
             self._reserved = None
         while queue.entries:
             executor = self._pick()
-            if executor is None or self._waits():
+            if executor is None:
                 return
-            batch = queue.take(self._budget.batch_within(self._rows()))
+            rows = self._pace.rows(queue.rows, sum([job.rows for job in self._jobs.values()]))
+            wait = self._pace.wait(queue, rows)
+            if wait > 0:
+                self._dispatch_in(wait)
+                return
+            batch = queue.take(self._budget.batch_within(rows))
             if not batch:
                 return
             self._give(executor, batch, exclusive=False)
 
-    def _rows(self) -> int:
-        """Return how many rows the next batch may have: the limit, now and then tried larger."""
-        if not self._trial or self.queue.rows <= self.limit:
-            return self.limit
-        self._trial = False
-        return self.costs.next_rows(self.limit, self._bound)
+    def _dispatch_in(self, seconds: float) -> None:
+        """Let the next batch grow for a while."""
+        if self._delay is not None:
+            self._delay.cancel()
+        self._delay = self._loop.call_later(seconds, self._dispatch)
 
     def _pick(self) -> Executor | None:
         best: Executor | None = None
@@ -200,16 +203,6 @@ class Batcher:
         if queue.suspects:
             ready = [e for e in self.executors if e.state == READY]
             self._reserved = min(ready, key=lambda e: e.running, default=None)
-
-    def _waits(self) -> bool:
-        """Whether a configured delay lets the batch grow; arms its timer."""
-        left = hold(self._settings.max_delay, self.queue, self.limit, self.costs, self._clock)
-        if left <= 0:
-            return False
-        if self._delay is not None:
-            self._delay.cancel()
-        self._delay = self._loop.call_later(left, self._dispatch)
-        return True
 
     def _give(self, executor: Executor, batch: list[Entry], *, exclusive: bool) -> None:
         now = self._clock()
@@ -236,6 +229,7 @@ class Batcher:
         """Answer the requests of a job."""
         self._jobs.pop(job.id, None)
         job.outcome = outcome
+        self._pace.answered(len(job.entries), self.queue.entries, outcome.run)
         if self.queue.entries:
             self._dispatch()
         self._answer(job, outcome)
@@ -252,10 +246,7 @@ class Batcher:
         if self._observe is not None:
             self._observe(job, outcome)
         job.entries = []  # a job and its entries hold each other: large tensors must not wait for gc
-        self._reviewed += 1
-        if self._reviewed >= REVIEW_EVERY:
-            self.review()
-            self._trial = self.limit < self._bound
+        self._pace.ran(self.executors)
 
     def _answer(self, job: Job, outcome: Outcome) -> None:
         outputs = each(outcome.blocks)
@@ -319,16 +310,10 @@ class Batcher:
 
     def review(self) -> None:
         """Recompute batch limit and service rate from the costs as now known."""
-        self._reviewed = 0
-        configured = self._settings.max_size
-        bound = (self._plan.max_batch or configured or LARGEST) if self._plan.batched else 1
-        self.limit = min(bound, configured) if configured else self.costs.best_rows(bound)
-        self._bound = self.limit if configured else bound
-        ready = sum(1 for e in self.executors if e.state == READY)
-        slots = self._settings.slots or 1
-        self._rate = ready * slots * self.costs.rate(self.limit)
-        self._row_seconds = 1 / self._rate if self._rate else 0.0
-        self._short = min(SHORT, self._settings.limits.entries) if ready and not self._closed else 0
+        pace = self._pace
+        pace.review(self.executors)
+        bound = min(SHORT, self._settings.limits.entries)
+        self._short = bound if pace.ready and not self._closed else 0
 
     # -- deadlines ----------------------------------------------------------------------------------
 

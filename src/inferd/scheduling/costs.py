@@ -16,6 +16,7 @@ LARGEST = 256
 UNKNOWN_STEP = 2
 SLOW_BATCH = 1.0
 SMOOTH = 0.1
+SPREAD = 0.7
 SMOOTH_DOWN = 0.5
 PARALLEL_LOSS = 0.7
 PARALLEL_FROM = 0.0005
@@ -30,18 +31,31 @@ class Costs:
 
     def __init__(self, curve: Curve) -> None:
         self._seconds: dict[int, float] = {_class(n): s for n, s in curve.points}
+        self._live: set[int] = set()
 
     def observe(self, rows: int, seconds: float) -> None:
-        """Learn from a live batch."""
+        """Learn from a live batch.
+
+        Sizes that no live batch had yet move in proportion: the measurement at load knows the shape
+        of the curve, but what live requests hold (their length, above all) sets its scale.
+        """
         key = _class(rows)
-        scaled = seconds * key / max(rows, 1)
+        scaled = max(seconds * key / max(rows, 1), 1e-7)
         known = self._seconds.get(key)
         if known is None:
-            self._seconds[key] = max(scaled, 1e-7)
+            self._seconds[key] = scaled
         else:
             # Noise only ever adds: what was once faster is believed sooner than what was slower.
-            share = SMOOTH_DOWN if scaled < known else SMOOTH
-            self._seconds[key] = known + share * (scaled - known)
+            share = SMOOTH_DOWN if scaled < known or key not in self._live else SMOOTH
+            self._seconds[key] = new = known + share * (scaled - known)
+            if len(self._live) < len(self._seconds):
+                self._follow(key, new / known)
+        self._live.add(key)
+
+    def _follow(self, key: int, ratio: float) -> None:
+        for other in self._seconds:
+            if other != key and other not in self._live:
+                self._seconds[other] *= ratio
 
     def seconds(self, rows: int) -> float:
         """Foretell the seconds of a batch; extrapolates in proportion beyond what is known."""
@@ -56,6 +70,26 @@ class Costs:
     def rate(self, rows: int) -> float:
         """Rows per second of one slot at this batch size."""
         return rows / max(self.seconds(rows), 1e-9)
+
+    def between(self, rows: int) -> float:
+        """Foretell the seconds of a batch between two size classes by a straight line."""
+        above = _class(rows)
+        below = above // 2
+        if rows == above or not below:
+            return self.seconds(rows)
+        low, high = self.seconds(below), self.seconds(above)
+        return low + (high - low) * (rows - below) / (above - below)
+
+    def even_share(self, rows: int, places: int) -> int:
+        """Return the most rows of one batch where ``rows`` in all could run in ``places`` at once.
+
+        An even part of them, if such a part takes clearly less time than one batch of all;
+        ``LARGEST`` (no bound) otherwise.
+        """
+        if places <= 1 or rows <= 1:
+            return LARGEST
+        part = -(-rows // places)
+        return part if self.between(part) <= SPREAD * self.between(rows) else LARGEST
 
     def best_rows(self, bound: int) -> int:
         """Return the smallest batch that gives 97 % of the best throughput known, up to ``bound``.

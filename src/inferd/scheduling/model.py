@@ -12,6 +12,7 @@ from dataclasses import replace
 from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.message import Request, Response, Timings
 from inferd.core.plan import BatchPlan
+from inferd.core.servable import Promise
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 from inferd.execution.executor import Entry
@@ -24,7 +25,7 @@ WINDOW = 2
 
 
 class BatchedModel:
-    """Answers requests of one model version through its batcher. A ``Servable``."""
+    """Answers requests of one model version through its batcher. A ``Direct`` servable."""
 
     def __init__(
         self, model: str, version: str, signature: Signature, plan: BatchPlan, batcher: Batcher
@@ -39,32 +40,55 @@ class BatchedModel:
         self._part_limit = 0
         self._part_rows = 1
 
-    async def __call__(self, request: Request) -> Response:
-        """Answer one request; raises ``InferdError``."""
-        inputs = request.inputs
+    def begin(
+        self, inputs: Tensors, promise: Promise, deadline: float, priority: int, id: str
+    ) -> Entry | None:
+        """Admit a request that is one entry; ``None`` for one of no rows or of many parts."""
         layout = self._validator.layout(inputs)
-        batcher = self.batcher
-        if not layout.rows:
-            return Response(self.model, self.version, no_rows(self._signature), Timings())
-        if layout.rows > batcher.limit and self._batched and layout.rows > self._rows_at_once():
-            return await self._in_parts(request, inputs)
+        rows, batcher = layout.rows, self.batcher
+        if not rows or (rows > batcher.limit and self._batched and rows > self._rows_at_once()):
+            return None
         nbytes, length = self._validator.measure(inputs, layout)
         entry = Entry(
-            inputs, layout, self._loop.create_future(), deadline=request.deadline, enqueued=0.0,
-            priority=request.priority, nbytes=nbytes, length=length, id=request.id,
+            inputs, layout, promise, deadline=deadline, enqueued=0.0, priority=priority,
+            nbytes=nbytes, length=length, id=id,
         )  # fmt: skip
         batcher.submit(entry)
+        return entry
+
+    def timings(self, handle: Entry) -> Timings:
+        """Return the timings of a request that was answered."""
+        timings = Timings(queue=handle.dispatched - handle.enqueued)
+        job = handle.job
+        if job is not None and job.outcome is not None:
+            timings.batch = job.outcome.batch
+            timings.run = job.outcome.run
+            timings.batch_size = job.rows
+        return timings
+
+    def abandon(self, handle: Entry) -> None:
+        """Forget a request whose client is gone."""
+        self.batcher.cancel(handle)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request; raises ``InferdError``."""
+        future: asyncio.Future[Tensors] = self._loop.create_future()
+        entry = self.begin(request.inputs, future, request.deadline, request.priority, request.id)
+        if entry is None:
+            if self._validator.layout(request.inputs).rows:
+                return await self._in_parts(request, request.inputs)
+            return Response(self.model, self.version, no_rows(self._signature), Timings())
         try:
-            outputs = await entry.future
+            outputs = await future
         except asyncio.CancelledError:
-            batcher.cancel(entry)
+            self.batcher.cancel(entry)
             raise
         except InferdError:
-            del entry  # its future holds the error, whose traceback holds this frame
+            del entry, future  # the future holds the error, whose traceback holds this frame
             raise
         if request.outputs is not None:
             outputs = _chosen(outputs, request.outputs)
-        return Response(self.model, self.version, outputs, _timings(entry))
+        return Response(self.model, self.version, outputs, self.timings(entry))
 
     def _rows_at_once(self) -> int:
         limit = self.batcher.limit
@@ -104,13 +128,3 @@ def _chosen(outputs: Tensors, names: tuple[str, ...]) -> Tensors:
             f"unknown output {missing[0]!r}", help="outputs: " + ", ".join(sorted(outputs))
         )
     return {n: outputs[n] for n in names}
-
-
-def _timings(entry: Entry) -> Timings:
-    timings = Timings(queue=entry.dispatched - entry.enqueued)
-    job = entry.job
-    if job is not None and job.outcome is not None:
-        timings.batch = job.outcome.batch
-        timings.run = job.outcome.run
-        timings.batch_size = job.rows
-    return timings

@@ -97,8 +97,8 @@ class Instruments:
         else:
             self._answered.value += 1
         if model is not None:
-            door = call.route.dialect if call.route is not None else ""
             served = self._served.get((model, call.version)) or self.served(model, call.version)
+            door = call.route.dialect if call.route is not None else ""
             if timings is not None and status == 200:
                 served.answered(door, timings, seconds)
             elif call.kind is not None:
@@ -109,8 +109,8 @@ class Instruments:
             self.metrics.counter(table.ERRORS, "", call.kind).value += 1
         if self.access is not None:
             self.access.record(
-                call.id, request.method, request.raw_path, status, sent, model or "", seconds,
-                timings,
+                call.id, request.method, request.raw_path, status, sent, model or "",
+                request.received, seconds, timings,
             )  # fmt: skip
 
     # -- providers ----------------------------------------------------------------------------------

@@ -70,12 +70,18 @@ class AccessLog:
         status: int,
         sent: int,
         model: str,
+        received: float,
         seconds: float,
         timings: Timings | None = None,
     ) -> None:
-        """Note a finished request: ``sent`` bytes of body, ``seconds`` from head to last byte."""
+        """Note a finished request: ``sent`` bytes of body, ``seconds`` from head to last byte.
+
+        ``received``: the clock's reading when its head was complete.
+        """
         entries = self._entries
-        entries.append((self._clock(), id, method, raw_path, status, sent, model, seconds, timings))
+        entries.append(
+            (received + seconds, id, method, raw_path, status, sent, model, seconds, timings)
+        )
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self.flush)
         elif len(entries) >= FLUSH_AT:

@@ -5,6 +5,10 @@ One long-lived task per connection runs the handlers, so that answers cannot ove
 work as everywhere else. Waking it costs less than a task per request. The receiving half pushes
 exchanges; a refusal is an exchange whose response is there already.
 
+An application may *start* a request instead, without any task, and deliver its response later: half
+of what a small request costs is futures and coroutines. That is tried where nothing else is being
+answered; the task takes over whatever comes meanwhile.
+
 Back-pressure: while the transport's write buffer is full the task waits, so neither a stream nor
 pipelined requests pile up answers for a client that does not read.
 """
@@ -17,15 +21,15 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from inferd.transport.framing import Head
-from inferd.transport.message import Handler, HTTPRequest, HTTPResponse
+from inferd.transport.message import Accepted, HTTPRequest, HTTPResponse, Started
 from inferd.transport.response import BODILESS, LAST_CHUNK
 from inferd.transport.shared import Shared, logger
 
 if TYPE_CHECKING:
     from inferd.transport.connection import Connection
 
-Exchange = tuple[HTTPRequest | None, Head, Handler | None, HTTPResponse | None]
-"""Request (``None``: its head was malformed), head, and either handler or ready response."""
+Exchange = tuple[HTTPRequest | None, Head, Accepted | None, HTTPResponse | None]
+"""Request (``None``: its head was malformed), head, and either who takes it or a ready response."""
 
 CLIENT_GONE = 499
 _JOINED = 64 * 1024
@@ -40,7 +44,7 @@ class Answers:
     """
 
     __slots__ = (
-        "_connection", "_ended", "_loop", "_resumed", "_sent", "_shared", "_task", "_transport", "_wake", "current",
+        "_connection", "_ended", "_loop", "_resumed", "_started", "_sent", "_shared", "_task", "_transport", "_wake", "current",
         "paused_at", "ready", "streaming",
     )  # fmt: skip
 
@@ -55,6 +59,7 @@ class Answers:
         self._wake: asyncio.Future[None] | None = None
         self._ended = False
         self._resumed: asyncio.Future[None] | None = None
+        self._started: Started | None = None
         self.current: Exchange | None = None
         self.ready: deque[Exchange] = deque()
         self.paused_at: float | None = None
@@ -68,13 +73,67 @@ class Answers:
 
     def push(self, exchange: Exchange) -> None:
         """Queue an exchange; it is answered after those before it."""
+        accepted = exchange[2]
+        if (
+            accepted is not None
+            and accepted.start is not None
+            and self.current is None
+            and not self.ready
+            and self.paused_at is None
+            and self._start(exchange, accepted)
+        ):
+            return
         self.ready.append(exchange)
+        if self._started is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Have the task answer what waits."""
         wake = self._wake
         if wake is not None:
             self._wake = None
             wake.set_result(None)
         elif self._task is None and not self._ended:
             self._task = self._loop.create_task(self._work())
+
+    def _start(self, exchange: Exchange, accepted: Accepted) -> bool:
+        """Try to answer an exchange without the task; False where it needs its handler."""
+        request = exchange[0]
+        assert request is not None
+        assert accepted.start is not None
+        self.current = exchange
+        try:
+            started = accepted.start(request, self._delivered)
+        except Exception:
+            logger.exception("a handler could not be started; this is a bug")
+            started = self._shared.error(request, 500, "internal error")[0]
+        if started is None:
+            self.current = None
+            return False
+        if isinstance(started, HTTPResponse):
+            self._delivered(started)
+        else:
+            self._started = started
+        return True
+
+    def _delivered(self, response: HTTPResponse) -> None:
+        """Write the answer of what was started, and go on."""
+        self._started = None
+        if self.current is None:
+            return  # the client went away
+        request, head, _, _ = self.current
+        try:
+            last = self._complete(request, head, response)
+        except Exception:
+            logger.exception("a response cannot be sent")
+            last = self._fail(request, head)
+        self.current = None
+        if last:
+            self._connection.finish()
+        elif self.ready or self.paused_at is not None:
+            self._go_on()
+        else:
+            self._connection.rest()
 
     def resume(self) -> None:
         """The write buffer has room again."""
@@ -85,10 +144,16 @@ class Answers:
     def cancel(self) -> None:
         """The client went away: cancel what runs and report everything as unanswered."""
         self._report_unanswered()
+        self._abandon()
         if self._task is not None:
             self._task.cancel()
         else:
             self._end()
+
+    def _abandon(self) -> None:
+        started, self._started = self._started, None
+        if started is not None:
+            started.abandon()
 
     def _end(self) -> None:
         """Let go of what holds this in turn: nobody should have to look for garbage."""
@@ -107,6 +172,7 @@ class Answers:
             if response is None or not isinstance(body, _BYTES):
                 response, body = self._shared.error(request, 503, "the server is stopping")
             self._write(request, head, response, body, close=place == len(waiting))
+        self._abandon()
         if self._task is not None:
             self._task.cancel()
 
@@ -125,6 +191,8 @@ class Answers:
         connection, ready = self._connection, self.ready
         try:
             while True:
+                if self.paused_at is not None:
+                    await self._room()
                 while ready:
                     self.current = ready.popleft()
                     last = await self._answer(self.current)
@@ -146,19 +214,18 @@ class Answers:
 
     async def _answer(self, exchange: Exchange) -> bool:
         """Answer one exchange; return whether the connection ends with it."""
-        request, head, handler, response = exchange
-        shared = self._shared
+        request, head, accepted, response = exchange
         try:
             if response is None:
-                assert handler is not None
+                assert accepted is not None
                 assert request is not None
-                response = await handler(request)
+                response = await accepted.handler(request)
             if self.current is None:
                 return True
-            close = response.close or not head.keep_alive or (shared.draining and self._ends())
             body = response.body
             if type(body) is bytes or isinstance(body, _BYTES):
-                return self._write(request, head, response, body, close=close)
+                return self._complete(request, head, response)
+            close = response.close or not head.keep_alive or self._ends()
             return await self._stream(request, head, response, body, close=close)
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -169,6 +236,18 @@ class Answers:
             if self.current is None:
                 return True
             logger.exception("a handler failed")
+        return self._fail(request, head)
+
+    def _complete(self, request: HTTPRequest | None, head: Head, response: HTTPResponse) -> bool:
+        """Write a response whose body is bytes; return whether the connection ends with it."""
+        close = response.close or not head.keep_alive or (self._shared.draining and self._ends())
+        body = response.body
+        if type(body) is not bytes and not isinstance(body, _BYTES):
+            raise TypeError("what was started may not stream")
+        return self._write(request, head, response, body, close=close)
+
+    def _fail(self, request: HTTPRequest | None, head: Head) -> bool:
+        """Write that something went wrong here; return whether the connection ends with it."""
         response, body = self._shared.error(request, 500, "internal error")
         close = not head.keep_alive or self._ends()
         return self._write(request, head, response, body, close=close)

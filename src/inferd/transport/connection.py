@@ -5,10 +5,7 @@ then BODY (kept, decoded or, for a refused request, dropped), and back, or IGNOR
 believed). A complete request goes to ``Answers``. A request
 that arrives whole in one read, the common case, touches no timer, no counter and no buffer.
 
-Timers are readings of a clock compared by the listener's sweep. A refusal is queued behind the
-answers before it, then the connection *lingers*: our side is shut, and what the peer still sends
-is dropped for a while, because closing over unread bytes would reset the connection and take the
-answer with it.
+``lifetime`` has the state, the limits of time and the end of a connection.
 
 End of input from the client counts as its disconnect, as in other ASGI servers: what runs for it
 is cancelled. A client that shuts its sending side must have read its answers.
@@ -18,67 +15,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import struct
 from typing import cast
 
-from inferd.transport.answers import Answers
+from inferd.transport.answers import Answers, Exchange
 from inferd.transport.body import ChunkedBody, DroppedBody, FixedBody
-from inferd.transport.framing import CHUNKED, Head, Refused, check_partial
-from inferd.transport.message import Accepted, Handler, HTTPRequest, HTTPResponse
+from inferd.transport.framing import CHUNKED, Refused, check_partial
+from inferd.transport.lifetime import BODY, HEAD, IGNORE, MALFORMED, Body, Lifetime
+from inferd.transport.message import Accepted, HTTPRequest, HTTPResponse
 from inferd.transport.response import CONTINUE
-from inferd.transport.shared import Shared, logger
 
-Body = FixedBody | DroppedBody | ChunkedBody
-_HEAD, _BODY, _IGNORE = range(3)
 _CR = 13
 _REFUSED_BESIDES = 128
-_RESET = struct.pack("ii", 1, 0)
 _EMPTY_LINES = re.compile(rb"^(?:\r\n)+")
 _END = b"\r\n\r\n"
-_MALFORMED = Head("", ("", b"", b""), [(b"connection", b"close")], {b"connection": b"close"},
-                  http10=False, length=0)  # fmt: skip
 
 
-class Connection(asyncio.Protocol):
-    """One client connection.
+class Connection(Lifetime):
+    """One client connection."""
 
-    ``made``: the transport is there (after the handshake, with TLS). ``gone``: nothing can be
-    written any more.
-    """
-
-    __slots__ = (
-        "_answers", "_asked", "_body", "_body_since", "_buffer", "_closing_since", "_continue",
-        "_counted", "_handler", "_head", "_head_since", "_held", "_idle_since", "_ignored",
-        "_lingers_since", "_peer", "_request", "_shared", "_state", "_transport", "_unread",
-        "__weakref__", "gone", "made",
-    )  # fmt: skip
-
-    _transport: asyncio.Transport
-    _answers: Answers
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        self._state = _HEAD
-        self._buffer = b""
-        self._held = False
-        self._counted = 0
-        self._head_since: float | None = None
-        self._body_since = 0.0
-        self._idle_since = 0.0
-        self._lingers_since: float | None = None
-        self._closing_since: float | None = None
-        self._request: HTTPRequest | None = None
-        self._head = _MALFORMED
-        self._handler: Handler | None = None
-        self._body: Body | None = None
-        self._ignored = 0
-        self._continue = False
-        self._unread = False
-        self._asked = False
-        self._peer = ""
-        self.made = False
-        self.gone = False
+    __slots__ = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         shared = self._shared
@@ -128,9 +83,9 @@ class Connection(asyncio.Protocol):
         try:
             while data:
                 state = self._state
-                if state == _HEAD:
+                if state == HEAD:
                     data = self._take_head(data)
-                elif state == _BODY:
+                elif state == BODY:
                     # A body is received only when its request is next: bodies do not pile up.
                     if self._answers.busy and self._request is not None:
                         self._hold(data)
@@ -174,10 +129,9 @@ class Connection(asyncio.Protocol):
             and head.length <= verdict.max_body
         ):
             request.body = data[start:end]
-            answers.push((request, head, verdict.handler, None))
             if not head.keep_alive:
-                self._state = _IGNORE
-            return data[end:]
+                self._state = IGNORE
+            return self._push((request, head, verdict, None), data[end:])
         self._request, self._head = request, head
         self._open(verdict, arrived=len(data) > start)
         return data[start:]
@@ -204,6 +158,7 @@ class Connection(asyncio.Protocol):
         """Stop reading until answers have gone out; ``rest`` goes on."""
         self._buffer = data
         self._held = True
+        self._count(len(data))
         self._transport.pause_reading()
 
     def _open(self, verdict: Accepted | HTTPResponse, *, arrived: bool) -> None:
@@ -217,8 +172,8 @@ class Connection(asyncio.Protocol):
             return
         if head.length > verdict.max_body:
             raise Refused(413, f"the body is longer than {verdict.max_body} bytes")
-        self._handler = verdict.handler
-        self._state = _BODY
+        self._accepted = verdict
+        self._state = BODY
         self._body_since = self._shared.clock()
         if head.length == CHUNKED:
             self._body = ChunkedBody(verdict.max_body, self._shared.limits)
@@ -237,10 +192,10 @@ class Connection(asyncio.Protocol):
             response.close = True
         if response.close or not head.keep_alive:
             self._unread = head.length != 0
-            self._state = _IGNORE
+            self._state = IGNORE
         elif head.length:
             self._body = DroppedBody(head.length)
-            self._state = _BODY
+            self._state = BODY
             self._body_since = self._shared.clock()
         self._answers.push((request, head, None, response))
 
@@ -254,11 +209,18 @@ class Connection(asyncio.Protocol):
             return b""
         self._body = None
         self._count(0)
-        self._state = _HEAD if self._head.keep_alive else _IGNORE
+        self._state = HEAD if self._head.keep_alive else IGNORE
         request, self._request = self._request, None
-        if request is not None:
-            request.body = body.take()
-            self._answers.push((request, self._head, self._handler, None))
+        if request is None:
+            return rest
+        request.body = body.take()
+        return self._push((request, self._head, self._accepted, None), rest)
+
+    def _push(self, exchange: Exchange, rest: bytes) -> bytes:
+        """Hand over a request, which may be answered at once, and return what follows it."""
+        self._more = bool(rest)
+        self._answers.push(exchange)
+        self._more = False
         return rest
 
     def _ignore(self, data: bytes) -> None:
@@ -279,7 +241,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Queue an error as the connection's last answer and believe nothing that follows."""
         request, self._request = self._request, None
-        head = self._head if request is not None else _MALFORMED
+        head = self._head if request is not None else MALFORMED
         response, _ = self._shared.error(request, status, message)
         response.close = True
         self._forget()
@@ -288,16 +250,11 @@ class Connection(asyncio.Protocol):
 
     def _forget(self) -> None:
         """Drop whatever of a request has arrived."""
-        self._state = _IGNORE
+        self._state = IGNORE
         self._buffer = b""
         self._held = self._continue = False
-        self._body = self._handler = self._head_since = None
+        self._body = self._accepted = self._head_since = None
         self._count(0)
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing of a further request has arrived."""
-        return self._state == _HEAD and not self._buffer
 
     def rest(self) -> None:
         """Everything is answered: go on with what was held back."""
@@ -313,88 +270,7 @@ class Connection(asyncio.Protocol):
             return
         data, self._buffer = self._buffer, b""
         self._held = False
+        self._count(0)
         self._body_since = self._shared.clock()
         self._transport.resume_reading()
         self.data_received(data)
-
-    def finish(self) -> None:
-        """The last answer is written: close, or linger where the peer may still be sending."""
-        if self.gone or self._lingers_since is not None:
-            return
-        self._unread = self._unread or self._state == _BODY or self._ignored > 0
-        self._forget()
-        now = self._shared.clock()
-        if not self._unread:
-            self._close(now)
-            return
-        self._lingers_since = now
-        self._transport.resume_reading()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-
-    def abort(self, *, reset: bool = False) -> None:
-        """Close at once, whatever is unsent; with ``reset`` the client learns that it was cut."""
-        self.gone = True
-        if reset:
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._answers.cancel()
-        self._transport.abort()
-
-    def expire(self, now: float) -> None:
-        """Enforce the limits of time; called by the listener's sweep."""
-        limits, answers = self._shared.limits, self._answers
-        stuck = answers.paused_at if self._closing_since is None else self._closing_since
-        if stuck is not None:
-            size = self._transport.get_write_buffer_size()
-            if now - stuck > limits.write_time + size / limits.least_rate:
-                self.abort()
-        elif self._lingers_since is not None:
-            if now - self._lingers_since > limits.linger_time:
-                self.abort()
-        elif self._state == _HEAD:
-            if self._head_since is not None:
-                if now - self._head_since > limits.header_time:
-                    self._refuse(408, f"the headers took longer than {limits.header_time:g} s")
-            elif not answers.busy:
-                patience = limits.idle_time if self._asked else limits.header_time
-                if now - self._idle_since > patience:
-                    self._close(now)
-        elif self._state == _BODY and not self._held:
-            allowed = limits.body_time + self._counted / limits.least_rate
-            if now - self._body_since <= allowed:
-                return
-            if self._request is None:
-                self.finish()  # the refusal is answered; its body never came
-            else:
-                self._refuse(408, f"the body took longer than {allowed:.3g} s")
-
-    def close_if_idle(self, *, fresh: bool) -> None:
-        """Close a connection on which nothing is going on.
-
-        One that has not asked anything yet is closed only where ``fresh`` is true: its first
-        request may be on the way.
-        """
-        if self.at_rest and not self._answers.busy and (self._asked or fresh):
-            self._close(self._shared.clock())
-
-    def overdue(self) -> None:
-        """The stop deadline: answer 503 to what is unanswered, then close."""
-        answers = self._answers
-        ending = self._closing_since is not None or self._lingers_since is not None
-        if self.gone or ending or answers.streaming:
-            self.abort()
-            return
-        if not self.at_rest and self._state != _IGNORE and not self._held:
-            self._refuse(503, "the server is stopping")
-        try:
-            answers.overdue()
-        except Exception:
-            logger.exception("could not tell a client of the stop")
-        self.finish()
-
-    def _close(self, now: float) -> None:
-        """Close once everything written is sent; the sweep bounds that."""
-        self._state = _IGNORE
-        self._closing_since = now
-        self._transport.close()

@@ -192,7 +192,10 @@ def _length(headers: list[tuple[bytes, bytes]], index: dict[bytes, bytes], *, ht
         raise Refused(400, "Transfer-Encoding on HTTP/1.0")
     if _twice(b"transfer-encoding", headers, index):
         raise Refused(400, "more than one Transfer-Encoding")
-    if coding.lower() != b"chunked":
+    coding = coding.lower()
+    if coding.rpartition(b",")[2].strip() != b"chunked":
+        raise Refused(400, "the last transfer coding is not chunked")  # RFC 9112, 6.3
+    if coding != b"chunked":
         raise Refused(501, "the only transfer coding implemented is chunked")
     return CHUNKED
 

@@ -96,14 +96,35 @@ class HTTPResponse:
 
 
 Handler = Callable[[HTTPRequest], Coroutine[Any, Any, HTTPResponse]]
+Deliver = Callable[[HTTPResponse], None]
+
+
+class Started(Protocol):
+    """A request that is being answered without a task of its own."""
+
+    def abandon(self) -> None:
+        """Nobody waits any more: ``deliver`` need not be called, and is ignored if it is."""
+        ...
+
+
+Starter = Callable[[HTTPRequest, Deliver], "Started | HTTPResponse | None"]
+"""Begins to answer a request without a task, which costs less than a coroutine.
+
+Returns what runs (``deliver`` is then called once, later, on the loop, with a response whose body is
+bytes), the response itself, or ``None``: this one needs its handler. Never raises.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The application takes the request: who handles it, and the most body bytes it takes."""
+    """The application takes the request: who handles it, and the most body bytes it takes.
+
+    ``start`` is tried first where there is one and nothing else is being answered.
+    """
 
     handler: Handler
     max_body: int
+    start: Starter | None = None
 
 
 class Application(Protocol):

@@ -1,0 +1,18 @@
+"""What asks models is tested with each kind of servable: awaited, and answering without a coroutine."""
+
+import pytest
+from tests.api.serving import SERVABLES, Numpy
+
+ASKING = ("test_inference", "test_simple", "test_oip", "test_plane", "test_reply")
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__.rpartition(".")[2] in ASKING:
+        metafunc.fixturenames.append("servable")
+        metafunc.parametrize("servable", SERVABLES, indirect=True)
+
+
+@pytest.fixture
+def servable(request, monkeypatch):
+    monkeypatch.setattr(Numpy, "chosen", SERVABLES[request.param])
+    return SERVABLES[request.param]
