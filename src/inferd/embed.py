@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -154,9 +155,8 @@ class LoadedModel:
     # -- on the loop ------------------------------------------------------------------------------
 
     async def _load(self, spec: ModelSpec, executor: str, threads: int) -> Loader:
-        settings = LoadSettings(executor=executor, threads=threads, instances=1)
-        loader = Loader(RouteTable(), settings, CurveStore(None))
-        await loader.load(spec)
+        loader = Loader(RouteTable(), LoadSettings(threads=threads, instances=1), CurveStore(None))
+        await loader.load(replace(spec, executor=executor))
         return loader
 
     async def _predict(self, data: Any, timeout: float | None) -> Any:

@@ -8,13 +8,17 @@ import threading
 import numpy as np
 import pytest
 from tests.execution.workers import ABORT, CURVE, OK, exists, probe_spec
+from tests.system.models import affine
 
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.core.errors import InferdError, ModelFileError, NotFound, Unavailable
 from inferd.core.message import Request
+from inferd.execution.executor import Curve
 from inferd.repository.spec import Batching, Instances
+from inferd.repository.store import scan
 from inferd.routing.table import FAILED, READY, RouteTable
+from inferd.runtimes.detect import Detector
 
 
 class Remembered(CurveStore):
@@ -141,14 +145,14 @@ def test_one_of_several_instances_that_cannot_start_ends_the_others(tmp_path, mo
         subject = loader()
         make = subject._executor
 
-        def broken(spec, index, curve):
-            executor = make(spec, index, curve)
+        def broken(spec, index, curve, threads):
+            executor = make(spec, index, curve, threads)
             started.append(executor)
             if index == 1:
                 spec = probe_spec(
                     tmp_path, options={"class": "probe:Nothing", "directory": str(tmp_path)}
                 )
-                executor = make(spec, index, curve)
+                executor = make(spec, index, curve, threads)
             return executor
 
         monkeypatch.setattr(subject, "_executor", broken)
@@ -241,6 +245,37 @@ def test_what_the_model_says_wins_over_the_server(tmp_path):
         assert model.batcher.limit == 5
         assert model.executors[0].describe()["executor"] == "inline"
         assert await ask(subject.table, 3) == 6
+        await subject.stop(0.1)
+        subject = loader(max_delay=0.3, executor="inline")
+        spec = probe_spec(tmp_path, batching=Batching(max_delay=0.0), executor="process")
+        model = await subject.load(spec)
+        assert model.batcher._settings.max_delay == 0.0
+        assert model.executors[0].describe()["executor"] == "process"
+        await subject.stop(0.1)
+
+    run(main)
+
+
+SLOW = Curve(((1, 0.02), (2, 0.04)), parallel=1.0, threads=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [({"slots": 1}, 2), ({"slots": 2}, 1), ({"slots": 1, "threads": 1}, 1)],
+    ids=["cores left over", "none left over", "told"],
+)
+def test_a_job_gets_the_cores_that_slots_leave_over(tmp_path, monkeypatch, settings, threads):
+    monkeypatch.setattr("inferd.control.loader.usable_cpus", lambda: 2)
+    path = affine(tmp_path / "affine.onnx")
+
+    async def main(pids):
+        subject = loader(**settings)
+        subject._curves.get = lambda key: SLOW
+        (spec,) = scan([str(path)], Detector())
+        model = await subject.load(spec)
+        assert model.sizing.threads == threads
+        assert [e._launch.threads for e in model.executors] == [threads]
+        assert len(subject.models) == 1
         await subject.stop(0.1)
 
     run(main)

@@ -17,7 +17,7 @@ from inferd.core.clock import FakeClock, monotonic
 from inferd.core.errors import ModelFileError
 from inferd.execution import memory, process
 from inferd.execution.blocks import SHARED_MIN
-from inferd.execution.executor import Loss
+from inferd.execution.executor import Loss, Name
 from inferd.execution.memory import CONTROL
 from inferd.execution.process import WorkerProcess
 from inferd.execution.spawn import Spawned
@@ -53,14 +53,17 @@ class Rogue:
         read_end, write_end = os.pipe()
         child = subprocess.Popen(
             [sys.executable, "-c", HEAD + textwrap.dedent(script), str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),), stdout=write_end, stderr=write_end,
+            pass_fds=(theirs.fileno(),), stdout=write_end,
         )  # fmt: skip
         theirs.close()
         os.close(write_end)
         os.set_blocking(read_end, False)
-        spawned = Spawned(child, ours, fd, read_end, os.pidfd_open(child.pid) if pidfd else None)
+        errors, unused = os.pipe()
+        os.close(unused)
+        pidfd = os.pidfd_open(child.pid) if pidfd else None
+        spawned = Spawned(child, ours, fd, read_end, errors, pidfd)
         self.worker = WorkerProcess(
-            spawned, "rogue v1", asyncio.get_running_loop(), clock,
+            spawned, Name("rogue", "1"), asyncio.get_running_loop(), clock,
             lambda *seen: self.done.append(seen), lambda *seen: self.losses.append(seen),
         )  # fmt: skip
         self.worker.open()

@@ -1,5 +1,6 @@
 """What runs a job: item by item where it must, as one batch where it can, bisected where it fails."""
 
+import asyncio
 import time
 from math import inf
 from pathlib import Path
@@ -239,3 +240,70 @@ def test_closing_closes_the_runtime():
     program(runtime).close()
 
     assert runtime.closed
+
+
+class Raises(Doubler):
+    """Raises what does not derive from ``Exception``, for values under zero."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def run(self, inputs):
+        if (inputs["x"] < 0).any():
+            raise self.error
+        return super().run(inputs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit()],
+    ids=lambda e: type(e).__name__,
+)
+@pytest.mark.parametrize(
+    "pre", [(), [("cast", "float32"), ("pad", {"axis": 1})]], ids=["plain", "units"]
+)
+def test_whatever_a_model_raises_only_the_bad_entry_fails(error, pre):
+    subject = program(Raises(error), shape=(-1, -1) if pre else (-1,), pre=pre)
+    entries = [one([1, 2]), one([-1, 2]), one([3, 4])] if pre else [one(1), one(-1), one(3)]
+    answers, _ = run(subject, *entries)
+
+    assert isinstance(answers[1], ModelFailed)
+    assert type(error).__name__ in answers[1].message
+    assert [type(a) for a in answers] == [list, ModelFailed, list]
+
+
+class Takes(Doubler):
+    """Takes its time, and refuses batches of several where told to."""
+
+    def __init__(self, seconds, *, alone=False):
+        super().__init__()
+        self.seconds = seconds
+        self.alone = alone
+        self.began = []
+
+    def run(self, inputs):
+        self.began.append(time.monotonic())
+        time.sleep(self.seconds)
+        if self.alone and len(inputs["x"]) > 1:
+            raise ValueError("one at a time")
+        return super().run(inputs)
+
+
+def test_no_rerun_of_a_failed_batch_begins_late():
+    runtime, end = Takes(0.05, alone=True), time.monotonic() + 0.12
+    answers, _ = run(program(runtime), *[one(i) for i in range(8)], deadlines=[end] * 8)
+
+    assert all(began < end for began in runtime.began)
+    assert any(isinstance(a, DeadlineExceeded) for a in answers)
+    assert len(answers) == 8
+
+
+def test_no_group_of_another_shape_begins_late():
+    runtime, end = Takes(0.05), time.monotonic() + 0.12
+    subject = program(runtime, shape=(-1, -1), pre=[("normalize", {"mean": 0, "std": 1})])
+    entries = [one(list(range(1, n))) for n in range(3, 9)]
+    answers, _ = run(subject, *entries, deadlines=[end] * 6)
+
+    assert all(began < end for began in runtime.began)
+    assert len(answers) == 6

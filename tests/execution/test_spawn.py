@@ -31,6 +31,7 @@ def worker():
     spawned.sock.close()
     os.close(spawned.memory_fd)
     os.close(spawned.output)
+    os.close(spawned.errors)
     if spawned.pidfd is not None:
         os.close(spawned.pidfd)
 

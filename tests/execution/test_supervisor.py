@@ -245,7 +245,8 @@ def test_what_a_worker_prints_reaches_the_log_with_the_models_name(tmp_path, cap
     run(main())
     said = [r for r in caplog.records if r.getMessage().startswith(("probe is", "seen"))]
     assert [r.getMessage() for r in said][:3] == ["probe is loading", "seen 5", "seen 6"]
-    assert all(r.fields["model"] == "probe v1" for r in said)
+    assert all((r.fields["model"], r.fields["version"]) == ("probe", "1") for r in said)
+    assert {r.levelno for r in said} == {logging.INFO}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inferd.execution.executor import Curve, Entry, Job
+from inferd.execution.executor import Curve, Entry, Job, Name
 from inferd.execution.layout import Layout
 from inferd.execution.supervisor import Launch, ProcessExecutor
 from inferd.repository.spec import ModelSpec
@@ -90,7 +90,7 @@ def probe_spec(directory: Path, source: str = MODEL, **changes) -> ModelSpec:
 
 def launch(spec: ModelSpec, **changes) -> Launch:
     order = {"spec": spec.to_json(), "threads": 1, "cpus": 1}
-    return Launch(**{"label": f"{spec.name} v{spec.version}", "order": order, **changes})
+    return Launch(**{"label": Name(spec.name, spec.version), "order": order, **changes})
 
 
 class Ear:

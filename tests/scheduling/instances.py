@@ -6,7 +6,7 @@ from tests.scheduling.entries import entry
 
 from inferd.core.plan import BatchPlan
 from inferd.execution.blocks import Block
-from inferd.execution.executor import READY, RESTARTING, Curve, Executor, Loss
+from inferd.execution.executor import READY, RESTARTING, Curve, Executor, Loss, Name
 from inferd.execution.frames import FAILED, OK, Outcome
 from inferd.scheduling.batcher import Batcher
 from inferd.scheduling.costs import Costs
@@ -90,7 +90,7 @@ def batcher(
 ):
     given = {} if clock is None else {"clock": clock}
     subject = Batcher(
-        "m v1", plan or BatchPlan(), Costs(curve), BatchSettings(**settings),
+        Name("m", "1"), plan or BatchPlan(), Costs(curve), BatchSettings(**settings),
         observe=observe, on_change=on_change, **given,
     )  # fmt: skip
     for instance in instances:

@@ -13,10 +13,10 @@ STUCK = Loss("stuck", "a batch ran longer than 10 s")
 KILL = Loss("dead", "the worker was ended by SIGKILL", external=True)
 
 
-def decide(loss, *, started=True, exclusive=False, attempts=0, replay=True, budget=None):
+def decide(loss, *, started=2, exclusive=False, attempts=0, replay=True, budget=None, together=1):
     one = entry()
     one.attempts = attempts
-    job = Job(1, [one], 1, exclusive=exclusive)
+    job = Job(1, [one] * together, together, exclusive=exclusive)
     verdict, error = judge(
         one, job, loss, started=started, replay=replay, budget=budget or RerunBudget()
     )
@@ -26,8 +26,8 @@ def decide(loss, *, started=True, exclusive=False, attempts=0, replay=True, budg
 @pytest.mark.parametrize(
     ("loss", "given", "verdict"),
     [
-        (ABORT, {"started": False}, Verdict.RETURN),
-        (KILL, {"started": False, "replay": False}, Verdict.RETURN),
+        (ABORT, {"started": 0}, Verdict.RETURN),
+        (KILL, {"started": 0, "replay": False}, Verdict.RETURN),
         (ABORT, {}, Verdict.REPLAY),
         (STUCK, {}, Verdict.REPLAY),
         (KILL, {}, Verdict.REPLAY),
@@ -37,10 +37,15 @@ def decide(loss, *, started=True, exclusive=False, attempts=0, replay=True, budg
         (KILL, {"exclusive": True, "attempts": EXTERNAL_REPLAYS}, Verdict.FAIL),
         (ABORT, {"replay": False}, Verdict.FAIL),
         (KILL, {"replay": False}, Verdict.FAIL),
+        (ABORT, {"replay": False, "started": 1}, Verdict.QUARANTINE),
+        (ABORT, {"replay": False, "started": 1, "together": 2}, Verdict.FAIL),
+        (KILL, {"replay": False, "started": 1}, Verdict.FAIL),
+        (ABORT, {"started": 1}, Verdict.REPLAY),
     ],
     ids=[
         "waited", "waited-no-replay", "first-abort", "first-stuck", "first-kill", "abort-alone",
         "stuck-alone", "second-kill", "third-kill", "no-replay", "no-replay-kill",
+        "no-replay-alone", "no-replay-in-a-batch", "no-replay-alone-killed", "alone",
     ],
 )  # fmt: skip
 def test_the_verdict(loss, given, verdict):
@@ -59,7 +64,7 @@ def test_a_request_is_not_replayed_without_budget():
 
     assert decide(ABORT, budget=budget)[0] is Verdict.REPLAY
     assert decide(ABORT, budget=budget)[0] is Verdict.FAIL
-    assert decide(ABORT, budget=budget, started=False)[0] is Verdict.RETURN
+    assert decide(ABORT, budget=budget, started=0)[0] is Verdict.RETURN
 
 
 def test_replays_end_for_every_kind_of_loss():
@@ -67,7 +72,7 @@ def test_replays_end_for_every_kind_of_loss():
         one, budget = entry(), RerunBudget()
         job = Job(1, [one], 1)
         for deaths in range(1, 10):
-            verdict, _ = judge(one, job, loss, started=True, replay=True, budget=budget)
+            verdict, _ = judge(one, job, loss, started=2, replay=True, budget=budget)
             if verdict is not Verdict.REPLAY:
                 break
             job = Job(deaths + 1, [one], 1, exclusive=one.suspect)

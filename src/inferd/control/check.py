@@ -55,7 +55,7 @@ async def _check(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
     loader = Loader(
         RouteTable(),
         LoadSettings(
-            instances=1, slots=workers.slots, threads=workers.threads or 1,
+            instances=1, slots=workers.slots, threads=workers.threads,
             max_size=settings.batching.max_size,
         ),
         CurveStore(None),

@@ -17,7 +17,7 @@ from inferd.control.lifecycle import health
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError, ModelFileError, Unavailable
 from inferd.core.message import Request
-from inferd.execution.executor import Curve, Executor, Loaded
+from inferd.execution.executor import Curve, Executor, Loaded, Name
 from inferd.execution.spawn import usable_cpus
 from inferd.execution.supervisor import Launch, ProcessExecutor
 from inferd.repository.spec import ModelSpec
@@ -45,7 +45,7 @@ class LoadSettings:
     max_size: int | None = None
     max_delay: float = 0.0
     slots: int | None = None
-    threads: int = 1
+    threads: int | None = None
     limits: QueueLimits = field(default_factory=QueueLimits)
     executor: str = "process"
     golden_timeout: float = 60.0
@@ -63,7 +63,7 @@ class LoadedModel:
         self.batcher: Batcher | None = None
         self.loaded: Loaded | None = None
         self.golden = False
-        self.sizing = Sizing(1, 0, 1)
+        self.sizing = Sizing(1, 0, 1, 1)
 
     @property
     def executors(self) -> list[Executor]:
@@ -159,24 +159,29 @@ class Loader:
         key = await asyncio.get_running_loop().run_in_executor(None, self._curves.key, spec)
         curve = self._curves.get(key)
         batch = self._batch_settings(spec)
+        threads = spec.options.get("threads") or self._settings.threads
         relay = _Relay()
-        first = self._executor(spec, 0, curve)
+        first = self._executor(spec, 0, curve, threads or 1)
         loaded = await first.start(relay)
         if curve is None:
             self._curves.put(key, loaded.curve)
         model.loaded = loaded
         model.sizing = size(
             loaded.curve, releases_gil=loaded.releases_gil, cpus=usable_cpus(),
-            slots=batch.slots, instances=settings.instances,
+            slots=batch.slots, instances=settings.instances, threads=threads,
         )  # fmt: skip
         low, high = spec.instances.min or 1, spec.instances.max or INSTANCES_MAX
         model.sizing = replace(model.sizing, instances=min(max(model.sizing.instances, low), high))
+        if model.sizing.threads != (threads or 1):  # known only now that the model was measured
+            await first.stop(1.0)
+            first = self._executor(spec, 0, loaded.curve, model.sizing.threads)
+            await first.start(relay)
         batch = BatchSettings(
             batch.max_size, batch.max_delay, model.sizing.slots, batch.limits, batch.replay,
             batch.run_timeout,
         )  # fmt: skip
         batcher = Batcher(
-            f"{spec.name} v{spec.version}", loaded.plan, Costs(loaded.curve), batch,
+            Name(spec.name, spec.version), loaded.plan, Costs(loaded.curve), batch,
             clock=self._clock, on_change=lambda: self._refresh(model),
             observe=self._observer(spec.name, spec.version) if self._observer else None,
         )  # fmt: skip
@@ -184,7 +189,9 @@ class Loader:
         model.batcher = batcher
         inline = self._kind(spec) == "inline"
         count = 1 if inline else model.sizing.instances
-        others = [self._executor(spec, i, loaded.curve) for i in range(1, count)]
+        others = [
+            self._executor(spec, i, loaded.curve, model.sizing.threads) for i in range(1, count)
+        ]
         batcher.executors = [first, *others]  # so that a failure below stops them all
         await asyncio.gather(*(e.start(batcher) for e in others))
         for executor in (first, *others):
@@ -200,14 +207,12 @@ class Loader:
         )
 
     def _kind(self, spec: ModelSpec) -> str:
-        return "inline" if "inline" in (spec.executor, self._settings.executor) else "process"
+        return spec.executor or self._settings.executor
 
-    def _executor(self, spec: ModelSpec, index: int, curve: Curve | None) -> Executor:
-        threads = int(spec.options.get("threads") or self._settings.threads)
+    def _executor(self, spec: ModelSpec, index: int, curve: Curve | None, threads: int) -> Executor:
         order = {"spec": spec.to_json(), "threads": threads, "cpus": usable_cpus()}
-        launch = Launch(
-            f"{spec.name} v{spec.version}", order, threads, spec.load_timeout, spec.recycle_after
-        )
+        name = Name(spec.name, spec.version)
+        launch = Launch(name, order, threads, spec.load_timeout, spec.recycle_after)
         if self._kind(spec) == "inline":
             # Brings the transforms and all that runs a model, which the front otherwise never does.
             from inferd.execution.inline import InlineExecutor
@@ -219,7 +224,7 @@ class Loader:
         settings = self._settings
         return BatchSettings(
             spec.batching.max_size or settings.max_size,
-            spec.batching.max_delay or settings.max_delay,
+            settings.max_delay if spec.batching.max_delay is None else spec.batching.max_delay,
             settings.slots,
             settings.limits,
             spec.replay,

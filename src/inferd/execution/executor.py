@@ -26,6 +26,25 @@ FAILED = "failed"
 STOPPED = "stopped"
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The version of a model that an instance or a batcher works for, as messages and logs say it."""
+
+    model: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model} v{self.version}" if self.version else self.model
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of a log line."""
+        found = {"model": self.model}
+        if self.version:
+            found["version"] = self.version
+        return found
+
+
 class Entry:
     """One request waiting for, or having, its turn.
 

@@ -96,7 +96,7 @@ class InlineExecutor:
                 for block in outcome.blocks:
                     block.tensors = {k: np.array(a) for k, a in block.tensors.items()}
             return outcome
-        except Exception as error:  # a job must end, whatever happens
+        except BaseException as error:  # a job must end, whatever happens
             failure = InferdError(f"the job failed: {type(error).__name__}: {error}")
             return all_failed(len(job.entries), failure)
 

@@ -55,7 +55,7 @@ def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, 
         raise
     except MemoryError:
         raise ModelFileError(f"model {label}: not enough memory to load it") from None
-    except Exception as error:
+    except BaseException as error:
         raise ModelFileError(
             f"model {label}: cannot be loaded: {type(error).__name__}: {error}"
         ) from error

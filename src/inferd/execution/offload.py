@@ -24,7 +24,7 @@ from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, nbytes
 from inferd.execution.blocks import each
 from inferd.execution.codecs import decoded_from_wire, pack, text
-from inferd.execution.executor import FAILED, Entry, Executor, Job, Loss
+from inferd.execution.executor import FAILED, Entry, Executor, Job, Loss, Name
 from inferd.execution.frames import Outcome
 from inferd.execution.layout import Layout
 from inferd.execution.supervisor import Launch, ProcessExecutor
@@ -117,7 +117,7 @@ class CodecPool:
             await asyncio.shield(self._starting)
 
     async def _start(self) -> ProcessExecutor:
-        executor = ProcessExecutor(Launch("codecs", {"kind": "codec"}), clock=self._clock)
+        executor = ProcessExecutor(Launch(Name("codecs"), {"kind": "codec"}), clock=self._clock)
         try:
             await executor.start_codec(self)
         finally:

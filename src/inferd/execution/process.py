@@ -24,7 +24,7 @@ from inferd.core.errors import InferdError, ModelFileError, from_kind
 from inferd.execution import frames
 from inferd.execution.blocks import FrameError
 from inferd.execution.channel import Channel
-from inferd.execution.executor import Job, Loss
+from inferd.execution.executor import Job, Loss, Name
 from inferd.execution.frames import Outcome
 from inferd.execution.memory import SharedMemory
 from inferd.execution.output import OutputReader
@@ -53,7 +53,7 @@ class WorkerProcess:
     def __init__(
         self,
         spawned: Spawned,
-        label: str,
+        label: Name,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         on_done: Callable[[Job, Outcome], None],
@@ -73,7 +73,10 @@ class WorkerProcess:
         self._memory = SharedMemory(spawned.memory_fd, "inputs")
         self._spans: dict[int, list[tuple[int, int]]] = {}
         self._channel = Channel(spawned.sock, loop, self._frame, self._closed)
-        self._output = OutputReader(spawned.output, loop, self._line)
+        self._outputs = (
+            OutputReader(spawned.output, loop, self._said),
+            OutputReader(spawned.errors, loop, self._complained),
+        )
         self._loading: asyncio.Future[Mapping[str, Any]] | None = None
         self._expected = False
         self._leave_by = float("inf")
@@ -88,7 +91,8 @@ class WorkerProcess:
         """Start reading what the worker says."""
         os.close(self._spawned.memory_fd)
         self._channel.open()
-        self._output.open()
+        for output in self._outputs:
+            output.open()
         if self._spawned.pidfd is not None:
             self._loop.add_reader(self._spawned.pidfd, self._exited)
 
@@ -192,8 +196,11 @@ class WorkerProcess:
             next(islice(self.jobs.values(), self._slots - 1, None)).submitted = self._heard
         self._on_done(job, outcome)
 
-    def _line(self, text: str) -> None:
-        log.info(text, model=self.label, pid=self.pid)
+    def _said(self, text: str) -> None:
+        log.info(text, **self.label.fields, pid=self.pid)
+
+    def _complained(self, text: str) -> None:
+        log.warning(text, **self.label.fields, pid=self.pid)
 
     # -- life and death ---------------------------------------------------------------------
 
@@ -262,7 +269,10 @@ class WorkerProcess:
 
     def _closed(self, reason: str | None) -> None:
         if reason is not None:
-            log.error("broke the worker protocol", model=self.label, reason=reason)
+            name = self.label
+            log.error(
+                "broke the worker protocol", model=name.model, version=name.version, reason=reason
+            )
             self.kill(Loss("broken", f"broke the worker protocol: {reason}"))
         elif self._spawned.pidfd is None:
             self._end()
@@ -304,8 +314,9 @@ class WorkerProcess:
 
     def _reap(self) -> None:
         """Take the exit status and the last lines of output."""
-        if not self._output.closed:
-            self._output.drain()
+        for output in self._outputs:
+            if not output.closed:
+                output.drain()
         if self._spawned.process.poll() is None:
             self._loop.call_later(0.1, self._reap)
         else:
@@ -316,7 +327,7 @@ class WorkerProcess:
         return None if self.gone else memory_bytes(self.pid)
 
 
-def _load_failure(label: str, loss: Loss) -> InferdError:
+def _load_failure(label: Name, loss: Loss) -> InferdError:
     return ModelFileError(
         f"model {label}: the worker ended while loading it: {loss.message}",
         help="the file may be corrupt, or the machine out of memory; see the log",

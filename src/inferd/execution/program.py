@@ -43,9 +43,10 @@ class Unit:
 class _Run:
     """Timings and counters of one job while it runs."""
 
-    __slots__ = ("budget", "fill", "reruns", "rows", "run")
+    __slots__ = ("budget", "deadlines", "fill", "reruns", "rows", "run")
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, deadlines: Sequence[float]) -> None:
+        self.deadlines = deadlines
         self.run = 0.0
         self.rows = 0
         self.reruns = 0
@@ -76,9 +77,9 @@ class Program:
     ) -> Outcome:
         """Run one job. ``shared``: the tensors are views of memory that is not this job's own."""
         if self._plain and len(blocks) == 1 and min(deadlines) > time.monotonic():
-            return self._run_plain(blocks[0], len(deadlines), budget)
+            return self._run_plain(blocks[0], deadlines, budget)
         start = time.perf_counter()
-        state = _Run(budget)
+        state = _Run(budget, deadlines)
         if shared and self._pre is not None:
             blocks = [Block(b.count, {k: a.copy() for k, a in b.tensors.items()}) for b in blocks]
         if not self._by_unit and min(deadlines) > time.monotonic():
@@ -92,16 +93,16 @@ class Program:
         outcome.fill = state.fill
         return outcome
 
-    def _run_plain(self, block: Block, entries: int, budget: int) -> Outcome:
+    def _run_plain(self, block: Block, deadlines: Sequence[float], budget: int) -> Outcome:
         """Run the usual job of a model without transforms: the block is the batch."""
-        start = time.perf_counter()
+        start, entries = time.perf_counter(), len(deadlines)
         try:
             outputs = self.runtime.run(block.tensors)
             taken = time.perf_counter() - start
             rows = block.rows()
             check_rows(outputs, rows)
-        except Exception as error:  # foreign code
-            state = _Run(budget)
+        except BaseException as error:  # foreign code
+            state = _Run(budget, deadlines)
             units = [Unit(i, t) for i, t in enumerate(each([block]))]
             self._isolate(units, self._told(error), state)
             outcome = _gather(units, entries)
@@ -113,7 +114,7 @@ class Program:
         entries = sum(b.count for b in blocks)
         try:
             parts = self._execute([b.tensors for b in blocks], state)
-        except Exception as error:  # any failure of foreign code is the model's, told per entry
+        except BaseException as error:  # any failure of foreign code is the model's, told per entry
             units = [Unit(i, t) for i, t in enumerate(each(blocks))]
             self._isolate(units, self._told(error), state)
             return _gather(units, entries)
@@ -129,13 +130,10 @@ class Program:
                 continue
             try:
                 units.extend(Unit(i, t) for t in self._prepare(tensors))
-            except Exception as error:  # foreign code: a bad item fails alone
+            except BaseException as error:  # foreign code: a bad item fails alone
                 units.append(Unit(i, {}, error=self._told(error)))
         groups: dict[object, list[Unit]] = {}
-        now = time.monotonic()
         for unit in units:
-            if unit.error is None and deadlines[unit.entry] <= now:
-                unit.error = DeadlineExceeded(EXPIRED)
             if unit.error is None:
                 groups.setdefault(self._group(unit), []).append(unit)
         for group in groups.values():
@@ -166,9 +164,13 @@ class Program:
         return [{k: np.asarray(a)[None] for k, a in row.items()} for row in rows]
 
     def _attempt(self, units: list[Unit], state: _Run) -> None:
+        """Run units together, those out of time left out; where they fail, apart."""
+        units = _in_time(units, state.deadlines)
+        if not units:
+            return
         try:
             parts = self._execute([u.tensors for u in units], state)
-        except Exception as error:  # foreign code
+        except BaseException as error:  # foreign code
             self._isolate(units, self._told(error), state)
             return
         for unit, part in zip(units, parts, strict=True):
@@ -211,7 +213,7 @@ class Program:
             return _from_rows(after, rows) if self._batched else after
         return _slices(after, rows) if len(rows) > 1 else [after]
 
-    def _told(self, error: Exception) -> InferdError:
+    def _told(self, error: BaseException) -> InferdError:
         if isinstance(error, InferdError):
             return error
         now = time.monotonic()
@@ -230,6 +232,17 @@ class Program:
     def close(self) -> None:
         """Release the runtime."""
         self.runtime.close()
+
+
+def _in_time(units: list[Unit], deadlines: Sequence[float]) -> list[Unit]:
+    """Return the units whose deadline has not passed; the others get their error."""
+    now = time.monotonic()
+    late = [unit for unit in units if deadlines[unit.entry] <= now]
+    if not late:
+        return units
+    for unit in late:
+        unit.error = DeadlineExceeded(EXPIRED)
+    return [unit for unit in units if unit.error is None]
 
 
 def _rows(tensors: Tensors) -> int:
@@ -282,7 +295,7 @@ def _gather(
     units: list[Unit],
     entries: int,
     post: Callable[[Tensors], Tensors] | None = None,
-    told: Callable[[Exception], InferdError] | None = None,
+    told: Callable[[BaseException], InferdError] | None = None,
 ) -> Outcome:
     """Put the units of each entry together again: outputs in order, errors by index."""
     parts: list[list[Unit]] = [[] for _ in range(entries)]
@@ -296,7 +309,7 @@ def _gather(
             result = _joined(mine)
             blocks.append(Block(1, post(result) if post is not None else result))
             status[i] = OK
-        except Exception as error:  # foreign postprocess code
+        except BaseException as error:  # foreign postprocess code
             status[i] = FAILED
             if isinstance(error, InferdError):
                 errors[i] = error

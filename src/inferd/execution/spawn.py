@@ -22,12 +22,13 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(slots=True)
 class Spawned:
-    """A started worker: the process, our end of its socket, its shared memory, its output pipe."""
+    """A started worker: process, our end of its socket, shared memory, pipes of what it prints."""
 
     process: subprocess.Popen[bytes]
     sock: socket.socket
     memory_fd: int
     output: int
+    errors: int
     pidfd: int | None
 
 
@@ -54,17 +55,19 @@ def spawn(threads: int, memory_size: int = memory.DEFAULT_SIZE) -> Spawned:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         memory_fd = memory.create(memory_size)
         undo.callback(os.close, memory_fd)
-        read_end, write_end = os.pipe()
-        undo.callback(os.close, read_end)
-        theirs_only.callback(os.close, write_end)
+        pipes = []
+        for _ in ("stdout", "stderr"):
+            pipes.append(os.pipe())
+            undo.callback(os.close, pipes[-1][0])
+            theirs_only.callback(os.close, pipes[-1][1])
         process = subprocess.Popen(
             [
                 sys.executable, "-P", "-m", "inferd.execution.worker",
                 str(theirs.fileno()), str(memory_fd), str(os.getpid()),
             ],
             stdin=subprocess.DEVNULL,
-            stdout=write_end,
-            stderr=write_end,
+            stdout=pipes[0][1],
+            stderr=pipes[1][1],
             pass_fds=(theirs.fileno(), memory_fd),
             env=environment(threads, os.environ),
             start_new_session=True,
@@ -74,8 +77,10 @@ def spawn(threads: int, memory_size: int = memory.DEFAULT_SIZE) -> Spawned:
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             pidfd = os.pidfd_open(process.pid)
-    os.set_blocking(read_end, False)
-    return Spawned(process, ours, memory_fd, read_end, pidfd)
+    output, errors = (read_end for read_end, _ in pipes)
+    os.set_blocking(output, False)
+    os.set_blocking(errors, False)
+    return Spawned(process, ours, memory_fd, output, errors, pidfd)
 
 
 def usable_cpus(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

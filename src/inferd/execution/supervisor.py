@@ -30,6 +30,7 @@ from inferd.execution.executor import (
     Job,
     Loaded,
     Loss,
+    Name,
     Owner,
 )  # fmt: skip
 from inferd.execution.frames import Outcome
@@ -49,7 +50,7 @@ PAUSE_MAX = 30.0
 class Launch:
     """What a worker of this instance is told to load: the LOAD order but for the cost curve."""
 
-    label: str
+    label: Name
     order: Mapping[str, Any]
     threads: int = 1
     load_timeout: float = 120.0
@@ -244,7 +245,7 @@ class ProcessExecutor:
             if not worker.answered and (started or waiting or not loss.external):
                 self._failures += 1
         self.restarts[loss.reason] = self.restarts.get(loss.reason, 0) + 1
-        log.warning("worker lost", model=self._launch.label, pid=worker.pid, reason=loss.message)
+        log.warning("worker lost", **self._launch.label.fields, pid=worker.pid, reason=loss.message)
         assert self._owner is not None
         if current and not self._stopping:
             self.state = FAILED if self._failures >= FAILURES_MAX else RESTARTING
@@ -266,9 +267,11 @@ class ProcessExecutor:
                 self.reason = error.message if isinstance(error, InferdError) else repr(error)
                 if self._failures >= FAILURES_MAX:
                     self.state = FAILED
+                name = self._launch.label
                 log.error(
-                    "worker cannot be restarted", model=self._launch.label, reason=self.reason
-                )
+                    "worker cannot be restarted", model=name.model, version=name.version,
+                    reason=self.reason,
+                )  # fmt: skip
                 self._changed()
                 continue
             self._adopt(worker)
@@ -279,7 +282,7 @@ class ProcessExecutor:
         try:
             worker, _ = await self._spawn()
         except InferdError as error:
-            log.warning("recycling failed", model=self._launch.label, reason=error.message)
+            log.warning("recycling failed", **self._launch.label.fields, reason=error.message)
         else:
             self.restarts["recycled"] = self.restarts.get("recycled", 0) + 1
             self._adopt(worker)
@@ -297,7 +300,7 @@ class ProcessExecutor:
         try:
             worker.check(self._run_timeout)
         except Exception as error:  # supervision must go on
-            log.error("supervision failed", exc=error, model=self._launch.label)
+            log.error("supervision failed", exc=error, model=str(self._launch.label))
         if worker in self._leaving:
             if worker.reaped:
                 self._leaving.discard(worker)

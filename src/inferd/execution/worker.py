@@ -151,7 +151,7 @@ class Worker:
             deadlines = (0.0,) * len(deadlines)
         try:
             outcome = self._program.run(job.blocks, deadlines, job.budget, bool(job.spans))
-        except Exception as error:  # a job must be answered, whatever happens
+        except BaseException as error:  # a job must be answered, whatever happens
             traceback.print_exc()
             failure = InferdError(f"the job failed: {type(error).__name__}: {error}")
             outcome = frames.all_failed(len(deadlines), failure)

@@ -173,9 +173,10 @@ def _batching(section: Section, key: str) -> Batching:
         raise ValueError(f"must be auto or a mapping, not {_shown(value)}")  # noqa: TRY004
     value.only("max_size", "max_delay")
     size = value.get("max_size", "auto")
-    delay = value.get("max_delay", 0)
+    delay = value.get("max_delay")
     return Batching(None if size == "auto" else _inner(value, "max_size", _count, size),
-                    _inner(value, "max_delay", duration, delay))  # fmt: skip
+                    None if delay is None else _inner(value, "max_delay", duration, delay),
+                    )  # fmt: skip
 
 
 def _instances(section: Section, key: str) -> Instances:
@@ -347,7 +348,7 @@ KEYS: tuple[Key, ...] = (
     Key("recycle_after", "number", "Replace a worker after so many requests. Default: never.",
         _whole),
     Key("executor", "`process` or `inline`",
-        "Where it runs: in a worker of its own, or inside the server. Default `process`.",
+        "Where it runs: in a worker of its own, or inside the server. Default: the server's setting.",
         _choice("process", "inline")),
     Key("cache", "-", "Reserved for response caching; refused until it exists.", _no_cache),
     Key("trust_pickle", "-", "Refused: trust is given on the command line only, by "

@@ -16,10 +16,10 @@ from inferd.core.step import Step
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """``batching:`` of ``model.yaml``. ``None``: decided by the cost curve."""
+    """``batching:`` of ``model.yaml``. ``None``: the server's setting, or the cost curve, decides."""
 
     max_size: int | None = None
-    max_delay: float = 0.0
+    max_delay: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ModelSpec:
     runtimes registry. ``options``: the runtime's own keys (``class``, ``factory``, ``threads``,
     ``trust_pickle``, ``parameters`` ...), and always ``directory`` and the declared ``signature``,
     so that they are all a runtime is given. ``signature``: as declared, raw. ``modelfile``: the
-    ``model.yaml`` read, if any. ``origin``: the PATH as the user gave it. Timeouts are
+    ``model.yaml`` read, if any. ``executor``: ``None`` is the server's. ``origin``: the PATH as the user gave it. Timeouts are
     seconds.
     """
 
@@ -60,7 +60,7 @@ class ModelSpec:
     run_timeout: float | None = None
     load_timeout: float = 120.0
     recycle_after: int | None = None
-    executor: str = "process"
+    executor: str | None = None
     modelfile: Path | None = None
     origin: str = ""
 

@@ -18,7 +18,7 @@ from inferd.core.errors import DeadlineExceeded, InferdError, Quarantined, Unava
 from inferd.core.plan import BatchPlan
 from inferd.core.tensor import Tensors
 from inferd.execution.blocks import each
-from inferd.execution.executor import FAILED, READY, STOPPED, Entry, Executor, Job, Loss
+from inferd.execution.executor import FAILED, READY, STOPPED, Entry, Executor, Job, Loss, Name
 from inferd.execution.frames import OK, Outcome
 from inferd.scheduling.admission import Load, refuse
 from inferd.scheduling.budget import RerunBudget
@@ -43,7 +43,7 @@ class Batcher:
 
     def __init__(
         self,
-        label: str,
+        label: Name,
         plan: BatchPlan,
         costs: Costs,
         settings: BatchSettings,
@@ -218,7 +218,7 @@ class Batcher:
         try:
             executor.submit(job)
         except Exception as error:  # nothing was sent: nobody else would answer these requests
-            log.error("a batch cannot be sent", exc=error, model=self.label)
+            log.error("a batch cannot be sent", exc=error, **self.label.fields)
             self._jobs.pop(job.id, None)
             for entry in batch:
                 self._settle(entry, InferdError(f"the request cannot be sent to a worker: {error}"))
@@ -280,7 +280,7 @@ class Batcher:
                 if entry.future.done():
                     continue
                 verdict, error = judge(
-                    entry, job, loss, started=job in started, replay=self._settings.replay,
+                    entry, job, loss, started=len(started) if job in started else 0, replay=self._settings.replay,
                     budget=self._budget,
                 )  # fmt: skip
                 if verdict is Verdict.FAIL and error is not None:

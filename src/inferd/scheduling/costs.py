@@ -120,22 +120,25 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """How an instance is run: jobs at once, jobs waiting in it, and how many instances."""
+    """How a version is run: jobs at once and jobs waiting in an instance, instances, threads of a job."""
 
     slots: int
     prefetch: int
     instances: int
+    threads: int
 
 
 def size(
-    curve: Curve, *, releases_gil: bool, cpus: int, slots: int | None, instances: int | None
-) -> Sizing:
-    """Decide slots, prefetch and instances from the cost curve; what is configured wins.
+    curve: Curve, *, releases_gil: bool, cpus: int, slots: int | None, instances: int | None,
+    threads: int | None = None,
+) -> Sizing:  # fmt: skip
+    """Decide slots, prefetch, instances and threads from the cost curve; what is configured wins.
 
     Slots: as many as cores for models slow enough to gain by it, unless threads were measured to
     lose clearly (a busy machine measures hardly any gain, and one slot would then halve the
     throughput for good). Instances: one, but one per core
-    for Python-bound models that are slow enough to matter.
+    for Python-bound models that are slow enough to matter. Threads: the cores that these leave over,
+    for models slow enough to share their work out.
     """
     chosen = (slots or 1) if releases_gil else 1  # foreign Python code expects one call at a time
     first = curve.points[0][1] if curve.points else 0.01
@@ -146,7 +149,11 @@ def size(
     if instances is None and not releases_gil and first >= PYTHON_SLOW and curve.cpu > 0.5:
         wanted = cpus
     prefetch = 1 if best < PREFETCH_UNDER else 0
-    return Sizing(max(1, chosen), prefetch, max(1, wanted))
+    chosen, wanted = max(1, chosen), max(1, wanted)
+    if threads is None:
+        spare = cpus // (chosen * wanted) if releases_gil and first >= PARALLEL_FROM else 1
+        threads = max(1, spare)
+    return Sizing(chosen, prefetch, wanted, threads)
 
 
 def part_rows(costs: Costs, limit: int) -> int:

@@ -2,7 +2,7 @@
 
 A request that only waited in the worker goes back as it was. One that was running is replayed,
 alone, because it may be the cause; one that then ends a worker again is the cause and is
-quarantined. A worker ended by SIGKILL may have been ended by an operator or by the kernel's memory
+quarantined; where nothing is replayed, one that was alone the first time. A worker ended by SIGKILL may have been ended by an operator or by the kernel's memory
 killer, so there one replay more is given before the request is failed (and never quarantined).
 """
 
@@ -27,17 +27,21 @@ class Verdict(enum.Enum):
 
 
 def judge(
-    entry: Entry, job: Job, loss: Loss, *, started: bool, replay: bool, budget: RerunBudget
+    entry: Entry, job: Job, loss: Loss, *, started: int, replay: bool, budget: RerunBudget
 ) -> tuple[Verdict, InferdError | None]:
-    """Decide, and mark the entry as a suspect where it is replayed."""
+    """Decide, and mark the entry as a suspect where it is replayed.
+
+    ``started``: how many jobs were running, 0 where this one was not.
+    """
     if not started:
         return Verdict.RETURN, None
     error = ModelFailed(f"the model's worker was lost while it ran this request: {loss.message}")
+    alone = started == 1 and len(job.entries) == 1
+    if (job.exclusive or (alone and not replay)) and not loss.external:
+        return Verdict.QUARANTINE, error
     if not replay:
         error.help = "set replay: true in model.yaml to let such requests be tried again"
         return Verdict.FAIL, error
-    if job.exclusive and not loss.external:
-        return Verdict.QUARANTINE, error
     if entry.attempts >= (EXTERNAL_REPLAYS if loss.external else 1) and job.exclusive:
         return Verdict.FAIL, error
     if not budget.spend(1):

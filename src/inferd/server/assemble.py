@@ -100,7 +100,7 @@ def load_settings(settings: Settings) -> LoadSettings:
         max_size=batching.max_size,
         max_delay=batching.max_delay,
         slots=workers.slots,
-        threads=workers.threads or 1,
+        threads=workers.threads,
         limits=QueueLimits(settings.queue.items, settings.queue.bytes),
         executor=workers.executor,
     )
