@@ -14,10 +14,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from inferd.core.model import Model as Model
     from inferd.embed import load as load
+    from inferd.mounted import asgi as asgi
 
-_HOMES = {"Model": "inferd.core.model", "load": "inferd.embed"}
+_HOMES = {"Model": "inferd.core.model", "asgi": "inferd.mounted", "load": "inferd.embed"}
 
-__all__ = ["Model", "__version__", "load"]
+__all__ = ["Model", "__version__", "asgi", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from inferd.core.plan import BatchPlan
 from inferd.execution.executor import RESTARTING, Curve
 from inferd.scheduling.costs import LARGEST, Costs
 from inferd.scheduling.pace import REVIEW_EVERY, Pace
-from inferd.scheduling.queue import EntryQueue
+from inferd.scheduling.queue import FEW, EntryQueue
 from inferd.scheduling.settings import BatchSettings
 
 SUBLINEAR = Curve(((1, 0.004), (2, 0.006), (4, 0.010), (8, 0.018), (16, 0.034)))
@@ -48,6 +48,15 @@ def pace_of(curve=SUBLINEAR, *, instances=1, slots=2, clock=None, plan=None, **s
 )  # fmt: skip
 def test_rows(subject, waiting, running, rows):
     assert subject.rows(waiting, running) == rows
+
+
+def test_a_few_that_a_delay_held_back_stay_together():
+    ragged = BatchPlan(length=("x", 1))
+    held = pace_of(plan=ragged, max_delay=0.05)
+
+    assert held.rows(FEW, 0) >= FEW
+    assert held.rows(2 * FEW, 0) == FEW
+    assert pace_of(plan=ragged).rows(FEW, 0) == FEW // 2
 
 
 def test_the_rate_counts_what_is_ready():

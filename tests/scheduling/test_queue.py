@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.scheduling.entries import entry
 
-from inferd.scheduling.queue import DEAD_MIN, FAIR, FEW, FILL, FILL_OF_FEW, HIGH, EntryQueue
+from inferd.scheduling.queue import (
+    DEAD_MIN,
+    FAIR,
+    FEW,
+    FILL,
+    FILL_OF_FEW,
+    FILL_OF_HELD,
+    HIGH,
+    EntryQueue,
+)
 
 PRIORITIES = st.integers(0, 1)
 KEYS = st.sampled_from([(), (3,), (4,), None])
@@ -324,3 +333,15 @@ def test_a_few_waiting_requests_share_a_batch_sooner_than_many(lengths, first):
     batch = queue.take(16)
 
     assert {e.length for e in batch} == first or (len(lengths) > FEW and fill(batch) >= FILL)
+
+
+@pytest.mark.parametrize(("held", "least"), [(False, FILL_OF_FEW), (True, FILL_OF_HELD)], ids=str)
+def test_a_few_that_were_held_back_share_a_batch_though_quite_unlike(held, least):
+    lengths = [2, 5, 9, 14, 22]
+    queue = EntryQueue(ragged=True, held=held)
+    for length in lengths:
+        queue.push(entry(1, length=length))
+    batch = queue.take(32)
+
+    share = sum(lengths) / (max(lengths) * len(lengths))
+    assert (len(batch) == len(lengths)) == (share >= least)

@@ -39,17 +39,18 @@ def larger(server, size):
     return at_most[math.inf] - at_most[size]
 
 
-@pytest.mark.parametrize("delay", ["0", "50ms"], ids=["at once", "with a delay"])
-def test_five_sentences_share_one_padded_batch(tmp_path, delay):
+UNLIKE = [list(range(start, start + n)) for start, n in enumerate((2, 5, 9, 14, 22), 100)]
+
+
+@pytest.mark.parametrize("sentences", [SENTENCES, UNLIKE], ids=["much alike", "quite unlike"])
+def test_five_sentences_share_one_padded_batch(tmp_path, sentences):
     repository = models.sentences(tmp_path / "models")
-    with serving(
-        tmp_path / "server", repository, "--max-delay", delay, "--instances", 1, "--slots", 1
-    ) as server:
-        alone = [server.ask(data=ids).result for ids in SENTENCES]
-        assert alone == [sum(ids) / len(ids) for ids in SENTENCES]
+    with serving(tmp_path / "server", repository, "--max-delay", "50ms") as server:
+        alone = [server.ask(data=ids).result for ids in sentences]
+        assert alone == [pytest.approx(sum(ids) / len(ids)) for ids in sentences]
 
         async def at_once():
-            load = Load(server.data, lambda i: request("/predict", SENTENCES[i % 5]))
+            load = Load(server.data, lambda i: request("/predict", sentences[i % 5]))
             first = [load.shoot(i) for i in range(5)]
             await asyncio.gather(*first)  # opens five connections
             together = await asyncio.gather(*(load.shoot(i) for i in range(5)))
@@ -58,11 +59,20 @@ def test_five_sentences_share_one_padded_batch(tmp_path, delay):
         for _ in range(20):
             assert run(at_once()) == alone
         shared = larger(server, 4)
-        print(
-            f"\nbatches of five in 40 rounds: {shared:.0f}; {server.metrics_of('inferd_batch_fill')}"
-        )
+        print(f"\nbatches of five in 40 rounds: {shared:.0f}")
 
-        assert shared >= (1 if delay == "0" else 40)
+        assert shared >= 38  # a machine that stands still for 50 ms may part them
+
+
+def test_five_sentences_without_a_delay_get_the_answers_they_get_alone(tmp_path):
+    repository = models.sentences(tmp_path / "models")
+    with serving(tmp_path / "server", repository) as server:
+        load = Load(server.data, lambda i: request("/predict", SENTENCES[i % 5]))
+        run(load.closed_loop(5, 500))
+
+        for shot in load.shots:
+            ids = SENTENCES[shot.index % 5]
+            assert shot.result == sum(ids) / len(ids)
 
 
 def test_sentences_answer_the_same_in_any_company(tmp_path):

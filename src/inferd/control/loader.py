@@ -155,23 +155,18 @@ class Loader:
             raise
 
     async def _build(self, model: LoadedModel) -> None:
-        spec, settings = model.spec, self._settings
+        spec = model.spec
         key = await asyncio.get_running_loop().run_in_executor(None, self._curves.key, spec)
         curve = self._curves.get(key)
         batch = self._batch_settings(spec)
-        threads = spec.options.get("threads") or self._settings.threads
+        threads: int | None = spec.options.get("threads") or self._settings.threads
         relay = _Relay()
         first = self._executor(spec, 0, curve, threads or 1)
         loaded = await first.start(relay)
         if curve is None:
             self._curves.put(key, loaded.curve)
         model.loaded = loaded
-        model.sizing = size(
-            loaded.curve, releases_gil=loaded.releases_gil, cpus=usable_cpus(),
-            slots=batch.slots, instances=settings.instances, threads=threads,
-        )  # fmt: skip
-        low, high = spec.instances.min or 1, spec.instances.max or INSTANCES_MAX
-        model.sizing = replace(model.sizing, instances=min(max(model.sizing.instances, low), high))
+        model.sizing = self._size(spec, loaded, batch.slots, threads)
         if model.sizing.threads != (threads or 1):  # known only now that the model was measured
             await first.stop(1.0)
             first = self._executor(spec, 0, loaded.curve, model.sizing.threads)
@@ -205,6 +200,16 @@ class Loader:
         version.servable = BatchedModel(
             spec.name, spec.version, loaded.signature, loaded.plan, batcher
         )
+
+    def _size(
+        self, spec: ModelSpec, loaded: Loaded, slots: int | None, threads: int | None
+    ) -> Sizing:
+        found = size(
+            loaded.curve, releases_gil=loaded.releases_gil, cpus=usable_cpus(), slots=slots,
+            instances=self._settings.instances, threads=threads,
+        )  # fmt: skip
+        low, high = spec.instances.min or 1, spec.instances.max or INSTANCES_MAX
+        return replace(found, instances=min(max(found.instances, low), high))
 
     def _kind(self, spec: ModelSpec) -> str:
         return spec.executor or self._settings.executor

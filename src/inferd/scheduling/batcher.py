@@ -54,7 +54,7 @@ class Batcher:
     ) -> None:
         self.label = label
         self.costs = costs
-        self.queue = EntryQueue(ragged=plan.length is not None)
+        self.queue = EntryQueue(ragged=plan.length is not None, held=settings.max_delay > 0)
         self.quarantine = Quarantine(clock)
         self.counters = Counters()
         self.executors: list[Executor] = []

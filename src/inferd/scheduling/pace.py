@@ -3,7 +3,8 @@
 Three bounds meet: the limit that is configured or follows from the cost curve; now and then a trial
 of the next larger size, so that the curve goes on learning; and the *even share*. Where several
 jobs run at once, all that waits and runs is spread evenly over them if that is quicker than one
-large batch beside an idle core. For a few requests it seldom is, so these stay together.
+large batch beside an idle core. For a few requests it seldom is, so these stay together; a few of
+unequal length that a configured delay held back so that they may share a batch always do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from inferd.execution.executor import READY, Executor
 from inferd.scheduling.costs import LARGEST, Costs
 from inferd.scheduling.delay import hold
 from inferd.scheduling.gather import Gather
-from inferd.scheduling.queue import EntryQueue
+from inferd.scheduling.queue import FEW, EntryQueue
 from inferd.scheduling.settings import BatchSettings
 
 REVIEW_EVERY = 64
@@ -38,6 +39,7 @@ class Pace:
         self._clock = clock
         self._gather = Gather()
         self._places = 1
+        self._together = settings.max_delay > 0 and plan.length is not None
         self._bound = 1
         self._trial = False
         self._reviewed = 0
@@ -76,7 +78,7 @@ class Pace:
         if self._trial and waiting > limit:
             self._trial = False
             limit = self._costs.next_rows(limit, self._bound)
-        if self._places > 1:
+        if self._places > 1 and not (self._together and waiting <= FEW):
             return min(limit, self._costs.even_share(waiting + running, self._places))
         return limit
 

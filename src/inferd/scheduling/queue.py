@@ -8,7 +8,8 @@ that neither class starves. The lane then fills the batch:
 - where ``pad`` fills a ragged axis, the leader and its neighbours in length, nearest first, as long
   as real over padded elements stays at ``FILL`` or more. The leader is always the oldest, so no
   length starves. Where at most ``FEW`` wait and all of them make one batch at ``FILL_OF_FEW``, they
-  do: padding then costs less than the further runs that it saves.
+  do: padding then costs less than the further runs that it saves. Where a configured delay held
+  them back so that they may share a batch, ``FILL_OF_HELD`` is enough.
 
 ``discard`` takes an entry out at once for all counts; a lane in order of arrival forgets it when it
 meets it, or when half of what it holds is dead, so that cancelled work never fills the memory.
@@ -25,6 +26,7 @@ from inferd.execution.executor import Entry
 FILL = 0.8
 FEW = 8
 FILL_OF_FEW = 0.6
+FILL_OF_HELD = 0.25
 FAIR = 4
 HIGH = 1
 DEAD_MIN = 64
@@ -86,9 +88,10 @@ class FifoLane:
 class RaggedLane:
     """Entries in order of arrival and by length."""
 
-    __slots__ = ("_lengths", "_order")
+    __slots__ = ("_few", "_lengths", "_order")
 
-    def __init__(self) -> None:
+    def __init__(self, few: float = FILL_OF_FEW) -> None:
+        self._few = few
         self._order: OrderedDict[int, Entry] = OrderedDict()
         self._lengths: list[tuple[int, int]] = []
 
@@ -120,7 +123,7 @@ class RaggedLane:
         low = bisect_left(lengths, (lead.length, lead.seq))
         high = low + 1
         low -= 1
-        least = FILL_OF_FEW if len(lengths) <= FEW and self._even_enough(limit) else FILL
+        least = self._few if len(lengths) <= FEW and self._even_enough(limit) else FILL
         batch = [lead]
         rows, real, widest = lead.rows, lead.rows * lead.length, lead.length
         while rows < limit and (low >= 0 or high < len(lengths)):
@@ -141,23 +144,28 @@ class RaggedLane:
         return batch
 
     def _even_enough(self, limit: int) -> bool:
-        """Whether all that waits makes one batch at a fill of ``FILL_OF_FEW``."""
+        """Whether all that waits makes one batch at the fill that is enough for few."""
         rows = sum(e.rows for e in self._order.values())
         real = sum(e.rows * e.length for e in self._order.values())
-        return rows <= limit and real >= FILL_OF_FEW * rows * self._lengths[-1][0]
+        return rows <= limit and real >= self._few * rows * self._lengths[-1][0]
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._order.values())
 
 
 class EntryQueue:
-    """All requests of one model version that wait for a place in a batch."""
+    """All requests of one model version that wait for a place in a batch.
 
-    def __init__(self, *, ragged: bool = False) -> None:
+    ``ragged``: a padded axis, so neighbours in length share batches. ``held``: a configured delay
+    holds requests back.
+    """
+
+    def __init__(self, *, ragged: bool = False, held: bool = False) -> None:
         self.entries = 0
         self.rows = 0
         self.nbytes = 0
-        self._lane_type: type[FifoLane | RaggedLane] = RaggedLane if ragged else FifoLane
+        self._ragged = ragged
+        self._few = FILL_OF_HELD if held else FILL_OF_FEW
         self._lanes: dict[tuple[int, object], FifoLane | RaggedLane] = {}
         self._suspects: deque[Entry] = deque()
         self._seq = 0
@@ -207,7 +215,7 @@ class EntryQueue:
         key = (entry.priority, entry.layout.key)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = self._lane_type()
+            lane = self._lanes[key] = RaggedLane(self._few) if self._ragged else FifoLane()
         return lane
 
     def _enter(self, entry: Entry) -> None:
@@ -260,7 +268,7 @@ class EntryQueue:
         lane = self._lanes[(lead.priority, lead.layout.key)]
         alone = lead.layout.key is None
         batch = lane.take(1 if alone else limit, strict=False)
-        if not alone and self._lane_type is FifoLane:
+        if not alone and not self._ragged:
             other = self._lanes.get((1 - lead.priority, lead.layout.key))
             room = limit - sum(e.rows for e in batch) if other is not None else 0
             if other is not None and room > 0:

@@ -30,6 +30,8 @@ Hook = Callable[[], Awaitable[None]]
 
 logger = logging.getLogger("inferd.transport")
 
+_FRAMING = (b"content-length", b"transfer-encoding")
+
 
 class _Gone(Exception):
     """The client went away."""
@@ -226,12 +228,15 @@ def _request(scope: Scope, received: float) -> HTTPRequest:
         encoded = root.encode()
         raw = (raw[len(encoded) :] or b"/") if raw.startswith(encoded) else path.encode()
     client = scope.get("client")
+    headers = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
+    if not any(name in _FRAMING for name, _ in headers):
+        headers.append((b"transfer-encoding", b"chunked"))  # HTTP/2 says no length: the host knows
     return HTTPRequest(
         scope["method"],
         path,
         raw,
         scope.get("query_string", b""),
-        [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]],
+        headers,
         received=received,
         peer=str(client[0]) if client else "",
         tls=scope.get("scheme") == "https",
