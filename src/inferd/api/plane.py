@@ -17,6 +17,7 @@ from inferd.api.guard import Guard, Terms
 from inferd.api.hosts import Hosts
 from inferd.api.router import Match, Router, check_routes
 from inferd.api.routes import OIP, SIMPLE, Route
+from inferd.codecs.media import VIEWED
 from inferd.core.errors import InferdError, NotFound, nearest
 from inferd.core.message import Timings
 from inferd.transport.message import Accepted, Deliver, Headers, HTTPRequest, HTTPResponse, Started
@@ -48,14 +49,15 @@ class Endpoint:
         self.route = route
         self._door = door
         self._start = start
-        self._accepted: dict[int, Accepted] = {}
+        self._accepted: dict[tuple[int, bool], Accepted] = {}
 
-    def accepted(self, limit: int) -> Accepted:
+    def accepted(self, limit: int, media: str) -> Accepted:
         """Return the transport's ticket for a body of at most ``limit`` bytes."""
-        ticket = self._accepted.get(limit)
+        view = media in VIEWED
+        ticket = self._accepted.get((limit, view))
         if ticket is None:
             start = self.start if self._start is not None else None
-            ticket = self._accepted[limit] = Accepted(self.handle, limit, start)
+            ticket = self._accepted[limit, view] = Accepted(self.handle, limit, start, view)
         return ticket
 
     async def handle(self, request: HTTPRequest) -> HTTPResponse:
@@ -150,7 +152,7 @@ class Plane:
             call.route = route = endpoint.route
             dialect = route.dialect
             terms = self._guard.admit(request, route, call)
-            ticket = endpoint.accepted(terms.limit)
+            ticket = endpoint.accepted(terms.limit, terms.media)
             if memo is not None:
                 given = request.header(b"x-request-id")
                 id = call.id if given is not None and call.id.encode() == given else None

@@ -24,6 +24,8 @@ NPY = "application/x-npy"
 IMAGES = ("image/png", "image/jpeg")
 MEDIA: tuple[str, ...] = (JSON, *IMAGES, TEXT, CSV, NPY)
 """Every content type of the simple dialect."""
+VIEWED = frozenset((NPY,))
+"""Those whose decoders take any buffer, so that a large body need not be copied into bytes."""
 
 
 def accepts(signature: Signature) -> tuple[str, ...]:

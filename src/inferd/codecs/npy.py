@@ -75,7 +75,7 @@ def _header(body: bytes) -> tuple[int, str]:
     if len(body) < start:
         raise InvalidInput("the npy header is cut off")
     try:
-        return start, body[8 + width : start].decode("ascii")
+        return start, bytes(body[8 + width : start]).decode("ascii")
     except UnicodeDecodeError:
         raise InvalidInput("the npy header is not plain text") from None
 
@@ -144,14 +144,14 @@ def fit(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
         array.dtype, wanted, "same_kind"
     ):
         raise InvalidInput(
-            f"input {spec.name!r} takes {spec.dtype.name}; the npy array holds {array.dtype.name}",
+            f"input {spec.name!r} takes {spec.dtype.name}; the array holds {array.dtype.name}",
             help=f"convert it with array.astype({wanted.name!r})",
         )
     with np.errstate(over="ignore", invalid="ignore"):
         cast = array.astype(wanted)
     if not _kept(array, cast):
         raise InvalidInput(
-            f"input {spec.name!r} takes {spec.dtype.name}; the npy array holds values out of range"
+            f"input {spec.name!r} takes {spec.dtype.name}; the array holds values out of range"
         )
     return cast
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from inferd.execution.executor import Curve
 
-WORTH = 0.97
+WORTH = 0.985
 LARGEST = 256
 UNKNOWN_STEP = 2
 SLOW_BATCH = 1.0
@@ -92,7 +92,7 @@ class Costs:
         return part if self.between(part) <= SPREAD * self.between(rows) else LARGEST
 
     def best_rows(self, bound: int) -> int:
-        """Return the smallest batch that gives 97 % of the best throughput known, up to ``bound``.
+        """Return the smallest batch that gives 98.5 % of the best throughput known, up to ``bound``.
 
         Where the largest size known is still clearly the best, one doubling more is allowed, so
         that a model too slow to measure at load finds its limit on live requests.

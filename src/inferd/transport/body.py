@@ -17,6 +17,7 @@ millions of one-byte chunks cost their sender, not us. Trailers are read, checke
 from __future__ import annotations
 
 import httptools
+import numpy as np
 
 from inferd.transport.framing import Refused
 from inferd.transport.limits import Limits
@@ -28,12 +29,17 @@ _SMALL = 2048
 
 
 class FixedBody:
-    """A body of known length. Pieces are kept as they come and joined once."""
+    """A body of known length.
 
-    __slots__ = ("_left", "_pieces", "done", "held")
+    Pieces are kept as they come and joined once; or ``room`` and ``filled`` put the bytes where
+    they belong at once (the two may follow each other, not mix).
+    """
+
+    __slots__ = ("_left", "_length", "_pieces", "_whole", "done", "held")
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self._left = self._length = length
+        self._whole: memoryview | None = None
         self._pieces: list[bytes | bytearray] = []
         self.held = 0
         self.done = False
@@ -56,9 +62,30 @@ class FixedBody:
             pieces.append(bytearray(data))
         return b""
 
-    def take(self) -> bytes:
+    @property
+    def left(self) -> int:
+        """Bytes still to come."""
+        return self._left
+
+    def room(self) -> memoryview:
+        """Return the memory of what is still to come."""
+        if self._whole is None:
+            # Not a bytearray: that would be zeroed, so all of it would be in memory at once.
+            self._whole = whole = np.empty(self._length, np.uint8).data
+            held = self._length - self._left
+            whole[:held] = b"".join(self._pieces)
+            self._pieces.clear()
+        return self._whole[self._length - self._left :]
+
+    def filled(self, size: int) -> None:
+        """Take note of ``size`` bytes that were put where ``room`` said."""
+        self._left -= size
+        self.held += size
+        self.done = not self._left
+
+    def take(self) -> bytes | memoryview:
         """Return the whole body."""
-        return b"".join(self._pieces)
+        return b"".join(self._pieces) if self._whole is None else self._whole.toreadonly()
 
 
 class DroppedBody:

@@ -19,6 +19,7 @@ from typing import cast
 
 from inferd.transport.answers import Answers, Exchange
 from inferd.transport.body import ChunkedBody, DroppedBody, FixedBody
+from inferd.transport.filling import FILL_FROM, Filling
 from inferd.transport.framing import CHUNKED, Refused, check_partial
 from inferd.transport.lifetime import BODY, HEAD, IGNORE, MALFORMED, Body, Lifetime
 from inferd.transport.message import Accepted, HTTPRequest, HTTPResponse
@@ -206,15 +207,39 @@ class Connection(Lifetime):
         rest = body.feed(data)
         if not body.done:
             self._count(body.held)
+            if isinstance(body, FixedBody) and body.left >= FILL_FROM and not self._shared.tls:
+                self._filling = True
+                self._transport.set_protocol(Filling(self, body))
             return b""
+        return self._have_body(body, rest)
+
+    def body_grew(self) -> None:
+        """More of a body that is filled in place is there."""
+        body = self._body
+        if body is None:
+            return
+        if not body.done:
+            try:
+                self._count(body.held)
+            except Refused as refused:
+                self._refuse(refused.status, refused.message)
+            return
+        self._filling = False
+        self._transport.set_protocol(self)
+        self._have_body(body, b"")
+
+    def _have_body(self, body: Body, rest: bytes) -> bytes:
+        """Hand over the request whose body is complete; return what follows it."""
         self._body = None
         self._count(0)
         self._state = HEAD if self._head.keep_alive else IGNORE
         request, self._request = self._request, None
         if request is None:
             return rest
-        request.body = body.take()
-        return self._push((request, self._head, self._accepted, None), rest)
+        whole, accepted = body.take(), self._accepted
+        viewed = accepted is not None and accepted.view
+        request.body = cast("bytes", whole) if viewed else bytes(whole)
+        return self._push((request, self._head, accepted, None), rest)
 
     def _push(self, exchange: Exchange, rest: bytes) -> bytes:
         """Hand over a request, which may be answered at once, and return what follows it."""
@@ -253,6 +278,9 @@ class Connection(Lifetime):
         self._state = IGNORE
         self._buffer = b""
         self._held = self._continue = False
+        if self._filling:
+            self._filling = False
+            self._transport.set_protocol(self)
         self._body = self._accepted = self._head_since = None
         self._count(0)
 

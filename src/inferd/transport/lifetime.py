@@ -34,7 +34,7 @@ class Lifetime(asyncio.Protocol):
 
     __slots__ = (
         "_answers", "_asked", "_body", "_body_since", "_buffer", "_closing_since", "_continue",
-        "_accepted", "_counted", "_head", "_head_since", "_held", "_idle_since", "_ignored",
+        "_accepted", "_counted", "_filling", "_head", "_head_since", "_held", "_idle_since", "_ignored",
         "_lingers_since", "_more", "_peer", "_request", "_shared", "_state", "_transport", "_unread",
         "__weakref__", "gone", "made",
     )  # fmt: skip
@@ -46,7 +46,7 @@ class Lifetime(asyncio.Protocol):
         self._shared = shared
         self._state = HEAD
         self._buffer = b""
-        self._held = self._more = False
+        self._held = self._more = self._filling = False
         self._counted = self._ignored = 0
         self._head_since: float | None = None
         self._body_since = self._idle_since = 0.0

@@ -31,7 +31,7 @@ class HTTPRequest:
 
     ``headers``: (lower-case name, value) pairs in order of arrival. ``path``: the percent-decoded
     path, ``raw_path`` as sent, ``query`` without the ``?``. ``body`` is complete when the handler
-    runs. ``received``: monotonic seconds at which the head was complete. ``peer``: client address.
+    runs (where ``Accepted.view`` allows it, perhaps a memoryview). ``received``: monotonic seconds at which the head was complete. ``peer``: client address.
     ``context`` is free for the application (request id, principal, route). ``index``: the first
     value of every header by name where the caller has it already (``header`` builds it otherwise).
     ``memo``: shared with every request whose head had the same bytes; ``None`` where none is kept.
@@ -119,12 +119,14 @@ bytes), the response itself, or ``None``: this one needs its handler. Never rais
 class Accepted:
     """The application takes the request: who handles it, and the most body bytes it takes.
 
-    ``start`` is tried first where there is one and nothing else is being answered.
+    ``start`` is tried first where there is one and nothing else is being answered. ``view``: the
+    body may be a memoryview, which spares copying a large one.
     """
 
     handler: Handler
     max_body: int
     start: Starter | None = None
+    view: bool = False
 
 
 class Application(Protocol):
