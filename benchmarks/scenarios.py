@@ -41,7 +41,7 @@ _MOSEC = tuple(side for side in sides.PEERS if side.family == "mosec")
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("T64", "4 -> 3 MLP of some microseconds, 64 connections, requests/s", "T", 64,
-             (sides.CEILING, sides.INFERD, *sides.PEERS)),
+             (sides.CEILING, sides.INFERD, *sides.PEERS, sides.MOSEC_AS_IT_COMES)),
     Scenario("T1", "4 -> 3 MLP, 1 connection, median latency in ms", "T", 1,
              (sides.CEILING, sides.INFERD, *_MOSEC), "p50_ms"),
     Scenario("M16", "MiniLM-shaped transformer, 32 tokens, 16 connections, requests/s", "M", 16,

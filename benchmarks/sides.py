@@ -53,7 +53,9 @@ def first_come(model: str, port: int) -> Process:
     return Process([sys.executable, "-m", "benchmarks.firstcome", str(port)])
 
 
-def _peer(name: str, *, workers: int, batch: int = 1) -> Callable[[str, int], Process]:
+def _peer(
+    name: str, *, workers: int, batch: int = 1, stock_json: bool = False
+) -> Callable[[str, int], Process]:
     def start(model: str, port: int) -> Process:
         python = venvs.ROOT / name / "bin" / "python"
         # Two cores: one worker gets both for a model that can use them, two get one each.
@@ -63,7 +65,7 @@ def _peer(name: str, *, workers: int, batch: int = 1) -> Callable[[str, int], Pr
             {
                 "BENCH_MODEL": str(models.path(model)), "BENCH_PORT": str(port),
                 "BENCH_WORKERS": str(workers), "BENCH_THREADS": str(threads),
-                "BENCH_BATCH": str(batch),
+                "BENCH_BATCH": str(batch), "BENCH_STOCK_JSON": "1" if stock_json else "",
             },
         )  # fmt: skip
 
@@ -77,6 +79,11 @@ def _variant(peer: str, *, workers: int, batch: int = 1) -> Side:
     return Side(name, _peer(peer, workers=workers, batch=batch), peer, peer)
 
 
+MOSEC_AS_IT_COMES = Side(
+    "mosec (1 worker, batches of 32, its own JSON)",
+    _peer("mosec", workers=1, batch=32, stock_json=True), "mosec", "mosec as it comes",
+)  # fmt: skip
+"""Shown beside the others and counted for none: what its users get who do not bring orjson."""
 INFERD = Side("inferd", inferd)
 CEILING = Side("raw ceiling", ceiling)
 FIRST_COME = Side("first-come, padded to longest", first_come)

@@ -3,7 +3,8 @@
 The fast pieces are given to all (orjson, ONNX Runtime with the threads the side is configured
 for), so that a comparison is of servers and not of JSON libraries. Settings come from the
 environment: ``BENCH_MODEL`` (file), ``BENCH_PORT``, ``BENCH_WORKERS``, ``BENCH_THREADS`` (intra-op
-threads of one session), ``BENCH_BATCH`` (largest batch; 1 is batching off) and ``BENCH_WAIT_MS``.
+threads of one session), ``BENCH_BATCH`` (largest batch; 1 is batching off), ``BENCH_WAIT_MS`` and
+``BENCH_STOCK_JSON`` (a peer's own JSON instead of orjson, as its users get it).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ WORKERS = int(os.environ.get("BENCH_WORKERS", "1"))
 THREADS = int(os.environ.get("BENCH_THREADS", "1"))
 BATCH = int(os.environ.get("BENCH_BATCH", "1"))
 WAIT_MS = int(os.environ.get("BENCH_WAIT_MS", "1"))
+STOCK_JSON = bool(os.environ.get("BENCH_STOCK_JSON"))
 
 Example = dict[str, np.ndarray]
 _NUMPY = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
@@ -44,7 +46,10 @@ class Model:
         """Return one example's inputs, without a batch axis."""
         if body.startswith(b"\x93NUMPY"):
             return {self.first: np.load(io.BytesIO(body), allow_pickle=False)}
-        data = orjson.loads(body)["data"]
+        return self.example(orjson.loads(body)["data"])
+
+    def example(self, data: Any) -> Example:
+        """Return the inputs that decoded JSON holds."""
         if isinstance(data, dict):
             return {n: np.array(data[n], d) for n, d in self.dtypes.items()}
         return {self.first: np.array(data, self.dtypes[self.first])}

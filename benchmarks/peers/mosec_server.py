@@ -7,7 +7,7 @@ from typing import Any
 
 from mosec import Server, Worker
 
-from benchmarks.peers.common import BATCH, PORT, WAIT_MS, WORKERS, Model
+from benchmarks.peers.common import BATCH, PORT, STOCK_JSON, WAIT_MS, WORKERS, Model
 
 
 class Inference(Worker):
@@ -18,10 +18,14 @@ class Inference(Worker):
 
     def deserialize(self, data: bytes) -> Any:
         """Decode one body."""
+        if STOCK_JSON:
+            return self.model.example(super().deserialize(data)["data"])
         return self.model.decode(data)
 
     def serialize(self, data: Any) -> bytes:
         """Encode one answer."""
+        if STOCK_JSON:
+            return super().serialize({"result": data.tolist()})
         return self.model.encode(data)
 
     def forward(self, data: Any) -> Any:
