@@ -9,8 +9,8 @@ import pytest
 import inferd
 from inferd.core.errors import ConfigError, InferdError, InvalidInput
 from inferd.core.signature import Signature, TensorSpec
-from inferd.core.tensor import BYTES, FP32, INT64
-from inferd.embed import as_tensors, plain
+from inferd.core.tensor import BYTES, FP32, INT8, INT64
+from inferd.embed import as_tensors, plain, with_texts
 
 CODE = """
 from inferd import Model
@@ -156,3 +156,26 @@ def test_text_goes_as_text():
     signature = Signature((TensorSpec("t", BYTES, (-1,)),), (TensorSpec("y", FP32, (-1,)),))
 
     assert as_tensors({"t": np.array(["x"])}, signature) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.array([1, 300]), np.array([1, 2**40]), np.array([-129, 2])],
+    ids=["too large", "far too large", "too small"],
+)
+def test_an_array_that_the_datatype_cannot_hold_is_refused(given):
+    signature = Signature((TensorSpec("n", INT8, (-1,)),), (TensorSpec("y", FP32, (-1,)),))
+
+    with pytest.raises(InvalidInput):
+        as_tensors(given, signature)
+    assert as_tensors(np.array([1, 127]), signature).inputs["n"].tolist() == [1, 127]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.array(["a", "b"]), np.array([b"a", b"b"]), np.array([b"a", "b"], object)],
+    ids=["texts", "bytes", "both"],
+)
+def test_texts_are_texts_wherever_the_model_ran(array):
+    assert with_texts({"t": array})["t"].tolist() == ["a", "b"]
+    assert with_texts({"t": np.array([b"\xff"], object)})["t"].tolist() == [b"\xff"]

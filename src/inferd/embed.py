@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +21,17 @@ import numpy as np
 
 from inferd.codecs.base import Decoded
 from inferd.codecs.json import dumps
+from inferd.codecs.npy import fit
 from inferd.codecs.registry import SIMPLE, decoder, encoder
 from inferd.codecs.results import Results
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.core.clock import monotonic
-from inferd.core.errors import DeadlineExceeded, InferdError, InvalidInput, nearest
+from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest
 from inferd.core.message import Request
 from inferd.core.signature import Signature
-from inferd.core.tensor import Tensors
+from inferd.core.tensor import Tensors, as_bytes
+from inferd.repository.layout import find
 from inferd.repository.spec import ModelSpec
 from inferd.repository.store import scan
 from inferd.routing.table import RouteTable, Version
@@ -46,7 +49,7 @@ def load(
     model: str | None = None,
     version: str | None = None,
     threads: int = 1,
-    trust_pickle: bool = False,
+    trust_pickle: bool | Collection[str] = False,
 ) -> LoadedModel:
     """Load a model and return it, ready to answer.
 
@@ -56,7 +59,8 @@ def load(
         model: which one, where ``path`` holds several.
         version: which version; the latest by default.
         threads: threads of one run inside the framework.
-        trust_pickle: let a pickled file run its code (only for files you made).
+        trust_pickle: let a pickled file run its code (only for files you made); or the names of
+            the models that may, as ``--trust-pickle`` has them.
 
     Raises:
         ModelFileError, ConfigError: naming the file and what to do.
@@ -68,11 +72,15 @@ def load(
 
 
 def _choose(
-    path: str | Path, model: str | None, version: str | None, trust_pickle: bool
+    path: str | Path, model: str | None, version: str | None, trust_pickle: bool | Collection[str]
 ) -> ModelSpec:
-    trusted = [s.name for s in scan([path], Detector())] if trust_pickle and model is None else []
-    if trust_pickle and model is not None:
-        trusted = [model]
+    trusted: Collection[str]
+    if not isinstance(trust_pickle, bool):
+        trusted = trust_pickle
+    elif trust_pickle:
+        trusted = [model] if model is not None else _names(path)
+    else:
+        trusted = ()
     specs = scan([path], Detector(), trust_pickle=trusted, every=version is not None)
     found = [s for s in specs if model in (None, s.name) and version in (None, s.version)]
     if len(found) == 1:
@@ -83,6 +91,11 @@ def _choose(
     raise InvalidInput(f"{path} holds several models", help=f"name one of: {names}")
 
 
+def _names(path: str | Path) -> list[str]:
+    """Return the names of the models that ``path`` holds, whatever their files are."""
+    return list(dict.fromkeys(place.name for place in find(path, Detector().endings)))
+
+
 class LoadedModel:
     """A model loaded in this program. Close it, or use it as a context manager."""
 
@@ -91,6 +104,7 @@ class LoadedModel:
         self._thread = threading.Thread(target=self._run_loop, name="inferd", daemon=True)
         self._thread.start()
         self._closed = False
+        self._lock = threading.Lock()
         try:
             self._loader: Loader = self._await(self._load(spec, executor, threads))
         except BaseException:
@@ -123,14 +137,14 @@ class LoadedModel:
 
         ``data`` is one example, a batch, or ``{input name: value}``, of numbers, lists, texts,
         bytes or arrays, as in the simple dialect; the result has the same form (arrays stay
-        numpy arrays). ``timeout``: seconds. Raises ``InferdError``.
+        numpy arrays, texts are ``str``, and ``bytes`` where they are not UTF-8). ``timeout``:
+        seconds. Raises ``InferdError``.
         """
         return self._await(self._predict(data, timeout))
 
     async def apredict(self, data: Any, *, timeout: float | None = None) -> Any:
         """Return what ``predict`` returns, from async code."""
-        future = asyncio.run_coroutine_threadsafe(self._predict(data, timeout), self._loop)
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(self._begin(self._predict(data, timeout)))
 
     def answer(self, media: str, body: bytes, *, timeout: float | None = None) -> bytes:
         """Return the JSON body that the server would answer to ``body`` of content type ``media``."""
@@ -138,10 +152,13 @@ class LoadedModel:
 
     def close(self) -> None:
         """Unload the model. Idempotent."""
-        if not self._closed:
+        self._stay_outside()
+        with self._lock:  # what was asked before has begun before the end does
+            if self._closed:
+                return
             self._closed = True
-            self._await(self._loader.stop(5.0))
-            self._stop_loop()
+        asyncio.run_coroutine_threadsafe(self._loader.stop(5.0), self._loop).result()
+        self._stop_loop()
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +179,10 @@ class LoadedModel:
     async def _predict(self, data: Any, timeout: float | None) -> Any:
         decoded = self._decode(data)
         outputs = await self._outputs(decoded, timeout)
+        if isinstance(outputs, list):
+            outputs = [with_texts(row) for row in outputs]
+        else:
+            outputs = with_texts(outputs)
         return Results(self.signature).result(outputs, decoded.single)
 
     def _decode(self, data: Any) -> Decoded:
@@ -204,13 +225,27 @@ class LoadedModel:
         self._loop.close()
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            self._stay_outside()
+        except RuntimeError:
+            work.close()
+            raise
+        return self._begin(work).result()
+
+    def _stay_outside(self) -> None:
+        """Refuse to wait for the loop's thread in that very thread."""
         if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("predict was called from inside the model")
-        if not self._thread.is_alive():
-            work.close()
-            raise DeadlineExceeded("the model is closed")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+            raise RuntimeError("a model that is running cannot wait for itself")
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Give ``work`` to the loop's thread; raises ``Unavailable`` once the model is closed."""
+        with self._lock:
+            if not self._closed:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise Unavailable(
+            "the model is closed", help="load it again with inferd.load, or close it later"
+        )
 
     def _stop_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -218,7 +253,10 @@ class LoadedModel:
 
 
 def as_tensors(data: Any, signature: Signature) -> Decoded | None:
-    """Take arrays as they are where they fit the signature exactly; ``None`` to read them as data."""
+    """Take arrays as they are where their kind and rank fit; ``None`` to read them as data.
+
+    Raises ``InvalidInput`` for values that the input's datatype cannot hold.
+    """
     if isinstance(data, np.ndarray) and len(signature.inputs) == 1:
         data = {signature.inputs[0].name: data}
     if not isinstance(data, Mapping) or not data:
@@ -237,10 +275,35 @@ def as_tensors(data: Any, signature: Signature) -> Decoded | None:
             return None
         single.add(one)
         array = value[None] if one else value
-        inputs[spec.name] = np.ascontiguousarray(array, dtype=spec.dtype.numpy)
+        inputs[spec.name] = np.ascontiguousarray(fit(array, spec))
     if len(inputs) != len(data) or len(single) != 1:
         return None
     return Decoded(inputs, None, single.pop() or not signature.batched)
+
+
+def with_texts(outputs: Tensors) -> Tensors:
+    """Return outputs whose BYTES elements are texts where they are UTF-8, wherever the model ran."""
+    return {
+        name: _texts(array) if array.dtype.kind in "SUO" else array
+        for name, array in outputs.items()
+    }
+
+
+def _texts(array: np.ndarray) -> np.ndarray:
+    texts = np.empty(array.size, object)
+    for index, element in enumerate(array.flat):
+        texts[index] = _text(element)
+    return texts.reshape(array.shape)
+
+
+def _text(element: object) -> str | bytes:
+    if isinstance(element, str):
+        return str(element)
+    data = as_bytes(element)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return bytes(data)
 
 
 def plain(value: Any) -> Any:

@@ -20,3 +20,11 @@ def test_a_deep_body_is_refused_quickly():
 
     assert response.status == 400
     assert "nests" in value(response)["error"]["message"]
+
+
+def test_an_unknown_type_is_told_what_the_model_takes():
+    response = Server(version()).post("/predict", b"x", content_type="application/xml")
+
+    assert response.status == 415
+    assert value(response)["error"]["help"].startswith("it takes application/json")
+    assert "image/png" not in value(response)["error"]["help"]

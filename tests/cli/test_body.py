@@ -1,6 +1,8 @@
+import base64
 import io
 import json
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +33,8 @@ def npy():
         ("[1, 2.5]", [1, 2.5]),
         ("5.1,3.5,1.4", [5.1, 3.5, 1.4]),
         ("1,2", [1, 2]),
+        ("1e0, 2,-3E2", [1.0, 2, -300.0]),
+        ("1,nan", "1,nan"),
         ('{"x": [1]}', {"x": [1]}),
         ('{"data": [1]}', [1]),
         ("3", 3),
@@ -87,7 +91,9 @@ def test_the_name_of_a_file_is_enough_as_argument(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["missing.csv", "x" * 5000 + ".csv", "a\0.csv"], ids=["no file", "long", "nul"]
+    "text",
+    ["see missing.csv", "x" * 5000 + ".csv", "a\0.csv", "example.org"],
+    ids=["a sentence", "long", "nul", "no known ending"],
 )
 def test_what_is_no_file_is_a_text(text):
     assert json.loads(read_body(text, None, None, no_stdin).data) == {"data": text}
@@ -125,17 +131,42 @@ def test_a_type_that_is_said_wins():
         ("1", "x", None, "both"),
         (None, "missing.json", None, "missing.json: cannot be read: No such file"),
         ("{broken", None, "application/json", "JSON"),
+        ("missing.png", None, None, "missing.png: cannot be read: No such file"),
     ],
-    ids=["nothing", "both", "missing", "broken"],
+    ids=["nothing", "both", "missing", "broken", "argument"],
 )
 def test_a_mistake_is_explained(tmp_path, monkeypatch, data, file, media, message):
     from pathlib import Path
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidInput, match=message):
+    with pytest.raises((InvalidInput, click.UsageError), match=message):
         read_body(data, Path(file) if file else None, media, no_stdin)
 
 
 def test_bytes_that_are_nothing_known_need_a_type():
     with pytest.raises(InvalidInput, match="neither"):
         read_body("-", None, None, lambda: b"\xfe\x00\xff")
+
+
+@pytest.mark.parametrize("format", ["WEBP", "GIF", "BMP"], ids=str.lower)
+def test_images_without_a_content_type_travel_as_base64(tmp_path, format):
+    path = tmp_path / f"a.{format.lower()}"
+    path.write_bytes(image(format))
+    for given in ((str(path), None), (None, path)):
+        body = read_body(*given, None, no_stdin)
+        assert body.media == "application/json"
+        assert base64.b64decode(json.loads(body.data)["data"]["b64"]) == image(format)
+
+
+@pytest.mark.parametrize(
+    ("text", "media"),
+    [
+        ("1,2\n3,4\n", "text/csv"),
+        ("a,b\n1,2\n3,\n", "text/csv"),
+        ("one, two\nthree, four\n", "application/json"),
+        ("1,2\n3\n", "application/json"),
+    ],
+    ids=["numbers", "names and numbers", "prose", "ragged"],
+)
+def test_lines_of_numbers_are_a_table(text, media):
+    assert read_body("-", None, None, text.encode).media == media

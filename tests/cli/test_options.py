@@ -46,7 +46,7 @@ def test_a_command_may_take_only_some():
     def command(**given):
         pass
 
-    assert {p.name for p in command.params} == {"config", "server__port", "limits"}
+    assert {p.name for p in command.params} == {"config", "server__port"}
 
 
 def test_flags_become_settings():

@@ -88,5 +88,5 @@ def test_a_worker_of_its_own_is_the_default(model, capfd):
 def test_without_data_the_call_is_explained(predict):
     code, _, err = predict()
 
-    assert code == 1
+    assert code == 2
     assert "--file" in err

@@ -137,7 +137,7 @@ def test_rank_decides(array, single):
         (VECTOR, np.float32([1, 2]), r"must have shape \[3\], got \[2\]"),
         (VECTOR, np.float32(1), r"a batch of input 'x' must have shape \[any, 3\], got \[\]"),
         (VECTOR, np.zeros((0, 3), np.float32), "no examples"),
-        (VECTOR, np.array([True, False, True]), "takes FP32; the npy array holds bool"),
+        (VECTOR, np.array([True, False, True]), "takes FP32; the array holds bool"),
         (VECTOR, np.array([1e39, 0, 0]), "out of range"),
         (VECTOR, np.array(["a", "b", "c"]), "takes FP32"),
         (FIXED, np.float32([1, 2]), r"astype\('int64'\)"),

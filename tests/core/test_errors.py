@@ -64,7 +64,7 @@ def test_a_missing_library_names_its_extra():
     [
         ("normalise", ["normalize", "cast"], "did you mean 'normalize'?"),
         ("zzz", ["b", "a"], "allowed: a, b"),
-        ("zzz", [], "nothing is allowed here"),
+        ("zzz", [], "there is no name to choose from"),
     ],
     ids=["near", "far", "none"],
 )

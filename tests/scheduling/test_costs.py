@@ -133,3 +133,8 @@ def test_an_even_share_leaves_nothing_over(curve, rows, places):
 
     assert share == LARGEST or share * places >= rows
     assert share >= 1
+
+
+@given(CURVES, st.integers(1, 64), st.integers(1, 64))
+def test_no_part_is_larger_than_the_artifact_bears(curve, limit, most):
+    assert 1 <= part_rows(Costs(curve), min(limit, most), most) <= most

@@ -20,8 +20,8 @@ def server(tmp_path_factory):
 def test_the_banner_names_models_addresses_and_calls(server):
     banner = server.banner
 
-    assert "affine  version 1  (onnx)" in banner
-    assert "acts  version 1  (python)" in banner
+    assert "affine  version 1  (onnx, onnxruntime " in banner
+    assert "acts  version 1  (python 3" in banner
     assert f"models   http://127.0.0.1:{server.data[1]}" in banner
     assert f"control  http://127.0.0.1:{server.admin[1]}" in banner
     assert banner.count("curl -sS http://127.0.0.1") == 2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from inferd.api.call import RequestIds
+from collections.abc import Sequence
+
+from inferd.api.call import Call, RequestIds
 from inferd.api.cors import Cors
 from inferd.api.guard import Authorize, Guard, allow_anonymous
 from inferd.api.health import HealthDoors, Readiness
-from inferd.api.inference import Inference
+from inferd.api.inference import Inference, resolve
 from inferd.api.offload import Offload
 from inferd.api.oip import OIPDoors
 from inferd.api.plane import Door, Observer, Plane, observe_nothing
@@ -14,7 +16,9 @@ from inferd.api.reply import Starter
 from inferd.api.routes import DATA, routes_of
 from inferd.api.settings import ApiSettings
 from inferd.api.simple import SimpleDoors
+from inferd.codecs.media import MEDIA, accepts
 from inferd.core.clock import Clock, monotonic
+from inferd.core.errors import InferdError
 from inferd.routing.table import RouteTable
 
 
@@ -58,9 +62,18 @@ def data_plane(
     return Plane(
         routes_of(DATA),
         doors,
-        Guard(settings, clock, authorize),
+        Guard(settings, clock, authorize, lambda call: taken(table, call)),
         RequestIds(ids),
         starts={name: starter.start for name, starter in predicting.items()},
         observer=observer,
         cors=Cors(settings.cors_origins),
     )
+
+
+def taken(table: RouteTable, call: Call) -> Sequence[str]:
+    """Return the content types that the model which a call's path names takes; all if none does."""
+    try:
+        signature = resolve(table, call).signature
+    except InferdError:
+        return MEDIA
+    return accepts(signature) if signature is not None else MEDIA

@@ -11,7 +11,7 @@ Headers read here: ``Content-Type``, ``Content-Encoding``, ``X-Request-Timeout``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from inferd.api.call import Call
@@ -26,6 +26,9 @@ from inferd.transport.message import HTTPRequest
 Authorize = Callable[[object, Route], None]
 """Raises ``NotAllowed`` unless the principal (``None``: anonymous) may use the route."""
 
+Taken = Callable[[Call], Sequence[str]]
+"""Returns the content types that may be taken where a call's path leads."""
+
 FORM = "application/x-www-form-urlencoded"
 UNWANTED_BYTES = 64 * 1024  # of a body where none is wanted: it is read and ignored
 _TEXTUAL = (JSON, CSV, TEXT)
@@ -38,6 +41,11 @@ def allow_anonymous(principal: object, route: Route) -> None:
     """Allow every declared permission to anybody: the policy where no identities are set up."""
     if route.permission not in PERMISSIONS:
         raise NotAllowed(f"{route.method} {route.template} is not open to you")
+
+
+def every_media(call: Call) -> Sequence[str]:
+    """Return every content type there is: the answer of who knows no models."""
+    return MEDIA
 
 
 class Terms:
@@ -60,11 +68,16 @@ class Guard:
     """Admits requests to routes."""
 
     def __init__(
-        self, settings: ApiSettings, clock: Clock, authorize: Authorize = allow_anonymous
+        self,
+        settings: ApiSettings,
+        clock: Clock,
+        authorize: Authorize = allow_anonymous,
+        taken: Taken = every_media,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._authorize = authorize
+        self._taken = taken
 
     def admit(
         self, request: HTTPRequest, route: Route, call: Call, terms: Terms | None = None
@@ -75,14 +88,14 @@ class Guard:
         """
         self._authorize(call.principal, route)
         if terms is None:
-            terms = self._terms(request, route)
+            terms = self._terms(request, route, call)
         call.media = terms.media
         call.deadline = (request.received or self._clock()) + terms.seconds
         call.priority = terms.priority
         call.timed = terms.timed
         return terms
 
-    def _terms(self, request: HTTPRequest, route: Route) -> Terms:
+    def _terms(self, request: HTTPRequest, route: Route, call: Call) -> Terms:
         """Read what decides from the head alone, and check it."""
         header = request.header
         limit, media = UNWANTED_BYTES, ""
@@ -98,7 +111,7 @@ class Guard:
                     f"the content encoding {_shown(coding)} is not taken",
                     help="send the body without Content-Encoding",
                 )
-            media = self._media(header(b"content-type"), route)
+            media = self._media(header(b"content-type"), route, call)
             settings = self._settings
             textual = media in _TEXTUAL
             limit = settings.json_body_bytes if textual else settings.binary_body_bytes
@@ -110,16 +123,21 @@ class Guard:
         priority = NORMAL if wish is None else _priority(wish)
         return Terms(limit, media, seconds, priority, header(b"x-server-timing") == b"1")
 
-    def _media(self, value: bytes | None, route: Route) -> str:
+    def _media(self, value: bytes | None, route: Route, call: Call) -> str:
+        """Return the type of the body. Which known one a model takes its door says, later."""
         media = media_of(value) if value is not None else JSON
-        if route.body == "json" and media != JSON:
-            raise UnsupportedMedia(f"this route does not take {media}", help=f"it takes {JSON}")
+        if media not in (MEDIA if route.body == "media" else (JSON,)):
+            takes = self._taken(call) if route.body == "media" else (JSON,)
+            raise UnsupportedMedia(
+                f"the content type {_shown(value or b'')} is not taken here",
+                help="it takes " + ", ".join(takes),
+            )
         return media
 
 
 @lru_cache(256)
 def media_of(value: bytes) -> str:
-    """Return the media type of a ``Content-Type``; raises ``UnsupportedMedia``.
+    """Return the media type of a ``Content-Type``; raises ``UnsupportedMedia`` for other charsets.
 
     What ``curl -d`` sends unasked, ``application/x-www-form-urlencoded``, is read as JSON.
     """
@@ -127,10 +145,6 @@ def media_of(value: bytes) -> str:
     media = name.strip().lower()
     if media == FORM:
         return JSON
-    if media not in MEDIA:
-        raise UnsupportedMedia(
-            f"the content type {_shown(value)} is not taken", help="known: " + ", ".join(MEDIA)
-        )
     for parameter in parameters:
         key, _, text = parameter.partition("=")
         charset = text.strip().strip('"').lower()

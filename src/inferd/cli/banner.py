@@ -28,7 +28,8 @@ LONGEST = 2000
 class Served:
     """What is up: the versions that answer by default, and the base URLs of the planes.
 
-    ``samples`` holds an example for a model where it ships one, by model name.
+    ``samples`` holds an example for a model where it ships one, by model name. ``data_socket``: the
+    path of the Unix socket behind which ``data_url`` is.
     """
 
     versions: Sequence[Version]
@@ -37,28 +38,40 @@ class Served:
     metrics_url: str | None = None
     samples: dict[str, Tensors] | None = None
     notes: Sequence[str] = ()
+    data_socket: str | None = None
 
 
 def render(served: Served) -> str:
     """Return the text, one block for each model."""
     lines: list[str] = []
     for version in served.versions:
-        runtime = f"  ({version.platform or version.runtime})" if version.runtime else ""
-        lines.append(f"{version.model}  version {version.version}{runtime}")
+        runtime = runtime_of(version)
+        shown = f"  ({runtime})" if runtime else ""
+        lines.append(f"{version.model}  version {version.version}{shown}")
         if version.ready and version.signature is not None:
             lines.append(f"  {inputs_line(version.signature)}")
             sample = (served.samples or {}).get(version.model)
-            lines.append(f"  {sample_curl(version, served.data_url, sample)}")
+            lines.append(f"  {sample_curl(version, served.data_url, sample, served.data_socket)}")
         else:
             lines.append(f"  {version.state}: {version.reason}")
         lines.append("")
-    lines.append(f"models   {served.data_url}")
+    behind = f"  (Unix socket {served.data_socket})" if served.data_socket else ""
+    lines.append(f"models   {served.data_url}{behind}")
     if served.admin_url:
         lines.append(f"control  {served.admin_url}  (metrics, description, documentation)")
     if served.metrics_url:
         lines.append(f"metrics  {served.metrics_url}/metrics")
     lines.extend(served.notes)
     return "\n".join(lines) + "\n"
+
+
+def runtime_of(version: Version) -> str:
+    """Return what runs a version, with the framework's own version once it is loaded."""
+    name = version.platform or version.runtime
+    framework = str((version.describe().get("runtime") or {}).get("version", ""))
+    if framework.partition(" ")[0] == name:  # python, python 3.12
+        return framework
+    return ", ".join(part for part in (name, framework) if part)
 
 
 def inputs_line(signature: Signature) -> str:
@@ -77,25 +90,31 @@ def kind(spec: TensorSpec) -> str:
     return f"{name}[{shape}]"
 
 
-def sample_curl(version: Version, data_url: str, sample: Tensors | None = None) -> str:
-    """Return a shell line that asks ``version`` once and works when pasted."""
+def sample_curl(
+    version: Version, data_url: str, sample: Tensors | None = None, socket: str | None = None
+) -> str:
+    """Return a shell line that asks ``version`` once and works when pasted.
+
+    ``socket``: the Unix socket to connect to, whatever host the URL names.
+    """
     signature = version.signature
     assert signature is not None
     url = shlex.quote(f"{data_url}/models/{quote(version.model, safe='')}/predict")
+    curl = f"curl -sS --unix-socket {shlex.quote(socket)} {url}" if socket else f"curl -sS {url}"
     inputs = sample or made_from(signature)
     first = signature.inputs[0] if len(signature.inputs) == 1 else None
     if first is not None and first.content == "image":
         image = as_bytes(inputs[first.name].flat[0])
         media = "image/jpeg" if image.startswith(b"\xff\xd8") else "image/png"
         return (
-            f"echo {base64.b64encode(image).decode()} | base64 -d | curl -sS {url}"
+            f"echo {base64.b64encode(image).decode()} | base64 -d | {curl}"
             f" -H 'Content-Type: {media}' --data-binary @-"
         )
     header = "-H 'Content-Type: application/json'"
     body = encode_request(inputs, signature, single=True).decode()
     if len(body) <= LONGEST:
-        return f"curl -sS {url} {header} -d {shlex.quote(body)}"
-    return f"python3 -c {shlex.quote(_program(inputs, signature))} | curl -sS {url} {header} -d @-"
+        return f"{curl} {header} -d {shlex.quote(body)}"
+    return f"python3 -c {shlex.quote(_program(inputs, signature))} | {curl} {header} -d @-"
 
 
 def _program(inputs: Tensors, signature: Signature) -> str:

@@ -38,13 +38,14 @@ def _sentence(text: str) -> str:
 
 
 def settings_options(*keys: str) -> Callable[[Command], Command]:
-    """Add ``--config``, ``--limit`` and the flags of ``keys`` (of every setting without any)."""
+    """Add ``--config`` and the flags of ``keys``; without any of every setting, and ``--limit``."""
 
     def add(command: Command) -> Command:
-        command = click.option(
-            "--limit", "limits", multiple=True, metavar="NAME=VALUE",
-            help="Set a limit of the transport (docs/transport.md); may be repeated.",
-        )(command)  # fmt: skip
+        if not keys:
+            command = click.option(
+                "--limit", "limits", multiple=True, metavar="NAME=VALUE",
+                help="Set a limit of the transport (docs/transport.md); may be repeated.",
+            )(command)  # fmt: skip
         for row in reversed(REFERENCE):
             if row.flag and (not keys or row.key in keys):
                 command = _option(row)(command)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import click
 
 from inferd.cli import remote
 from inferd.cli.body import Body, read_body, read_stdin
 from inferd.cli.main import debug_option
+from inferd.cli.options import read_settings, settings_options
 from inferd.cli.progress import Progress
 from inferd.config.units import duration
 
@@ -16,8 +19,8 @@ HELP = """Ask a model file or a running server once.
 
 TARGET is a path as `inferd serve` takes it (the model is loaded, asked and
 unloaded) or the address of a server. DATA is JSON (one example, a batch, or
-{"input": value}), a row of numbers, a text, the name of a json, csv, txt, npy,
-png or jpeg file, or - for standard input.
+{"input": value}), a row of numbers, a text, the name of a json, csv, txt, npy
+or image file (png, jpeg, webp, gif, bmp), or - for standard input.
 
 \b
 Examples:
@@ -45,6 +48,7 @@ refused or failed, 2: the call is wrong.
     "--executor", type=click.Choice(["worker", "inline"]), default="worker", show_default=True,
     help="Where a file is loaded: in a process of its own, or in this one.",
 )  # fmt: skip
+@settings_options("workers.trust_pickle")
 @debug_option
 def command(
     target: str,
@@ -56,6 +60,7 @@ def command(
     timeout: str,
     ca: str | None,
     executor: str,
+    **given: Any,
 ) -> int:
     """Ask ``target`` once and print the answer."""
     try:
@@ -69,18 +74,25 @@ def command(
         remote.result(answer, url)
         text = answer.body
     else:
-        text = _ask_file(target, body, executor, model, version, seconds)
+        trusted = read_settings(given).workers.trust_pickle
+        text = _ask_file(target, body, executor, model, version, seconds, trusted)
     click.echo(text.rstrip(b"\n"))
     return 0
 
 
 def _ask_file(
-    path: str, body: Body, executor: str, model: str | None, version: str | None, timeout: float
+    path: str,
+    body: Body,
+    executor: str,
+    model: str | None,
+    version: str | None,
+    timeout: float,
+    trusted: Collection[str],
 ) -> bytes:
     from inferd.embed import load
 
     with Progress(f"loading {path}"):
-        loaded = load(path, executor=executor, model=model, version=version)
+        loaded = load(path, executor=executor, model=model, version=version, trust_pickle=trusted)
     try:
         return loaded.answer(body.media, body.data, timeout=timeout)
     finally:

@@ -64,5 +64,6 @@ def _print_banner(assembled: Assembled) -> None:
         listeners.admin_url,
         listeners.metrics_url,
         assembled.samples(),
+        data_socket=listeners.data_socket,
     )
     click.echo(render(served), nl=False)

@@ -101,11 +101,16 @@ def _native(value: Any) -> Any:
 
 
 def _default(value: Any) -> Any:
-    """Rewrite what orjson hands back: arrays in a layout it does not read, and bytes."""
+    """Rewrite what orjson hands back: arrays in a layout it does not read, bytes, and scalars.
+
+    Scalars of the C types ``long long`` are those that come back: equal to int64, another class.
+    """
     if isinstance(value, np.ndarray):
         return plain(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return text(bytes(value))
+    if isinstance(value, np.generic) and value.dtype.kind in "biu":
+        return value.item()
     raise Unsupported(f"a {type(value).__name__} cannot be written as JSON")
 
 

@@ -188,4 +188,4 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(name[:_COMPARED], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "allowed: " + ", ".join(names) if names else "nothing is allowed here"
+    return "allowed: " + ", ".join(names) if names else "there is no name to choose from"

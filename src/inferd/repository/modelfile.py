@@ -250,6 +250,11 @@ def _tensor_rows(section: Section, side: str) -> None:
             Signature.from_json({"inputs": [row.plain()]})
         except InferdError as error:
             raise section.error(place, error.message, help=error.help or example) from None
+        if 0 in row["shape"]:
+            raise section.error(
+                place, f"shape {row['shape']}: an axis of size 0 holds nothing",
+                help="write -1 for an axis of any size",
+            )  # fmt: skip
         if row["name"] in names:
             raise section.error(place, f"the name {row['name']!r} is given twice")
         names.add(row["name"])

@@ -32,20 +32,24 @@ def load_object(reference: str, directory: Path) -> Any:
     nearest), a syntax error (file and line), or whatever importing raised.
     """
     module_name, _, path = reference.partition(":")
-    found: Any = load_module(module_name, directory)
+    found: Any = load_module(module_name, directory, f" (from {reference!r})")
     for part in path.split("."):
         if not hasattr(found, part):
             place = getattr(found, "__file__", None) or module_name
+            names = [n for n in vars(found) if not n.startswith("_")]
             raise ModelFileError(
                 f"{place}: has no {part!r} (from {reference!r})",
-                help=nearest(part, [n for n in vars(found) if not n.startswith("_")]),
+                help=nearest(part, names) if names else f"define {part} there",
             )
         found = getattr(found, part)
     return found
 
 
-def load_module(name: str, directory: Path) -> ModuleType:
-    """Import a module with the version's directory first on the path. Raises ``ModelFileError``."""
+def load_module(name: str, directory: Path, wanted: str = "") -> ModuleType:
+    """Import a module with the version's directory first on the path.
+
+    ``wanted`` says in messages what it was looked for. Raises ``ModelFileError``.
+    """
     home = str(directory.resolve())
     _enter(home)
     before = set(sys.modules)
@@ -57,9 +61,12 @@ def load_module(name: str, directory: Path) -> ModuleType:
         if name != missing and not name.startswith(missing + "."):
             told = f"{_where(name, directory)}: imports {missing!r}, which is not installed"
             raise ModelFileError(told, help=f"pip install {missing.partition('.')[0]}") from None
+        beside = sorted(p.stem for p in directory.glob("*.py"))
         raise ModelFileError(
-            f"no module {missing!r}: looked in {home}, then on the import path",
-            help=nearest(missing, sorted(p.stem for p in directory.glob("*.py"))),
+            f"no module {missing!r}{wanted}: looked in {home}, then on the import path",
+            help=nearest(missing, beside)
+            if beside
+            else f"put {missing.replace('.', '/')}.py into {home}, or install the package that has it",
         ) from None
     except SyntaxError as error:
         place = f"{error.filename or _where(name, directory)}:{error.lineno or 1}"

@@ -156,15 +156,17 @@ def size(
     return Sizing(chosen, prefetch, wanted, threads)
 
 
-def part_rows(costs: Costs, limit: int) -> int:
+def part_rows(costs: Costs, limit: int, most: int | None = None) -> int:
     """Return how many rows of one large request run at once, so that others get their turn.
 
-    As many as take about two milliseconds, at least a full batch.
+    As many as take about two milliseconds, at least a full batch, and never over ``most``: what the
+    artifact bears.
     """
+    bound = PART_ROWS_MAX if most is None else min(most, PART_ROWS_MAX)
     rows = limit
-    while rows < PART_ROWS_MAX and costs.seconds(rows * 2) <= PART_SECONDS:
+    while rows * 2 <= bound and costs.seconds(rows * 2) <= PART_SECONDS:
         rows *= 2
-    return rows
+    return rows if most is None else min(rows, most)
 
 
 def _class(rows: int) -> int:

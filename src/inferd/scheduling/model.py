@@ -36,6 +36,7 @@ class BatchedModel:
         self._validator = Validator(signature, plan)
         self._signature = signature
         self._batched = plan.batched
+        self._most = plan.max_batch
         self._loop = asyncio.get_running_loop()
         self._part_limit = 0
         self._part_rows = 1
@@ -94,7 +95,7 @@ class BatchedModel:
         limit = self.batcher.limit
         if self._part_limit != limit:
             self._part_limit = limit
-            self._part_rows = part_rows(self.batcher.costs, limit)
+            self._part_rows = part_rows(self.batcher.costs, limit, self._most)
         return self._part_rows
 
     async def _in_parts(self, request: Request, inputs: Tensors) -> Response:

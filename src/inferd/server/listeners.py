@@ -23,6 +23,7 @@ class Listeners:
         self._data: Listener | None = None
         self._others: list[Listener] = []
         self.data_url = ""
+        self.data_socket: str | None = None
         self.admin_url: str | None = None
         self.metrics_url: str | None = None
 
@@ -38,6 +39,11 @@ class Listeners:
         await self._data.start(server.host, server.port, descriptor=server.listen_fd)
         host = server.host if server.listen_fd is None else self._inherited(self._data)
         self._instruments.listen("data", self._data)
+        if server.listen_fd is not None and not self._data.port:
+            self.data_socket, host = (
+                host,
+                "localhost",
+            )  # a client connects by path, and names a host
         self.data_url = url(host, self._data.port, tls=context is not None)
 
     async def start_control(self, control: Application, metrics: Application) -> None:
@@ -82,10 +88,10 @@ class Listeners:
 
 
 def url(host: str, port: int, *, tls: bool = False) -> str:
-    """Return the URL under which a listener is called from this machine."""
+    """Return the URL under which a listener is called from this machine; port 0: without one."""
     if host in ("0.0.0.0", ""):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     if host == "::":
         host = "::1"
     shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if tls else 'http'}://{shown}:{port}"
+    return f"{'https' if tls else 'http'}://{shown}" + (f":{port}" if port else "")
