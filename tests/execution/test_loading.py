@@ -89,3 +89,63 @@ def test_a_model_that_runs_out_of_memory_says_so(tmp_path):
     """
     with pytest.raises(ModelFileError, match="memory|MemoryError"):
         load(probe_spec(tmp_path, source))
+
+
+def declared(shape, dtype="float32", name="y"):
+    return {
+        "inputs": [{"name": "x", "dtype": "float32", "shape": [-1, 4]}],
+        "outputs": [{"name": name, "dtype": dtype, "shape": shape}],
+    }
+
+
+THREE = """
+import numpy as np
+from inferd import Model
+
+class Three(Model):
+    def predict(self, inputs):
+        return {"y": np.zeros((len(inputs["x"]), 3), np.float32)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("signature", "words"),
+    [
+        (declared([-1, 3]), None),
+        (declared([-1, -1]), None),
+        (declared([-1, 2]), "declared with shape [-1, 2], the model answered shape [1, 3]"),
+        (declared([-1]), "declared with shape [-1], the model answered shape [1, 3]"),
+    ],
+    ids=["right", "free", "another size", "another rank"],
+)
+def test_a_declared_output_is_held_against_the_models_answer(tmp_path, signature, words):
+    (tmp_path / "three.py").write_text(THREE)
+    options = {"class": "three:Three", "directory": str(tmp_path), "signature": signature}
+    spec = probe_spec(tmp_path, options=options, signature=signature)
+    if words is None:
+        load(spec)
+        return
+    with pytest.raises(ModelFileError) as caught:
+        load(spec)
+    assert words in caught.value.message
+    assert "signature.outputs" in caught.value.help
+
+
+@pytest.mark.parametrize("curve", [CURVE, None], ids=["remembered", "measured"])
+def test_a_made_up_input_that_is_refused_is_said_to_be_one(tmp_path, curve):
+    (tmp_path / "known.py").write_text(
+        "from inferd import Model\n\n"
+        "class Known(Model):\n"
+        "    inputs = {'key': ('string', [-1])}\n"
+        "    outputs = {'y': ('float32', [-1])}\n\n"
+        "    def predict(self, inputs):\n"
+        "        return [{b'cat': 1.0}[k] for k in inputs['key']]\n"
+    )
+    spec = probe_spec(tmp_path, options={"class": "known:Known", "directory": str(tmp_path)})
+    with pytest.raises(ModelFileError) as caught:
+        load(spec, curve)
+    assert (
+        "a made-up input (key [1]) was refused: the model raised KeyError" in caught.value.message
+    )
+    assert str(tmp_path) in caught.value.message
+    assert "warmup: samples.json" in caught.value.help

@@ -6,14 +6,19 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from inferd.codecs.results import encode_request
-from inferd.core.errors import InferdError, ModelFileError
+from inferd.core.errors import InferdError, InvalidInput, ModelFailed, ModelFileError
 from inferd.core.plan import BatchPlan
+from inferd.core.signature import Signature, TensorSpec
 from inferd.core.step import Step
-from inferd.core.tensor import Tensors
+from inferd.core.tensor import Tensors, dtype_of
+from inferd.execution.blocks import Block
 from inferd.execution.executor import Curve, Loaded
 from inferd.execution.golden import golden_samples
 from inferd.execution.measure import measure
@@ -47,10 +52,9 @@ def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, 
         golden = [chain.example()]
         if spec["warmup"]:
             golden = golden_samples(chain.external, chain.plan, Path(spec["warmup"]))
-        if curve is None:
-            curve = measure(program, golden, cpus)
-        else:
-            _warm(program, golden)
+        curve = _tried(program, golden, curve, cpus, spec)
+        if spec["signature"]:
+            check_declared(program, golden[0], chain.external, label)
     except InferdError:
         raise
     except MemoryError:
@@ -78,6 +82,54 @@ def _borne(plan: BatchPlan, curve: Curve) -> BatchPlan:
     if curve.largest is None:
         return plan
     return replace(plan, max_batch=min(curve.largest, plan.max_batch or curve.largest))
+
+
+def _tried(
+    program: Program, golden: list[Tensors], curve: Curve | None, cpus: int, spec: Mapping[str, Any]
+) -> Curve:
+    """Run the golden requests and return the cost curve; says what was sent where they fail."""
+    try:
+        if curve is None:
+            return measure(program, golden, cpus)
+        _warm(program, golden)
+    except (ModelFailed, InvalidInput) as error:
+        shapes = ", ".join(f"{n} {list(a.shape)}" for n, a in golden[0].items())
+        what = f"a sample of {spec['warmup']}" if spec["warmup"] else f"a made-up input ({shapes})"
+        raise ModelFileError(
+            f"model {program.label} ({spec['artifact'] or spec['directory']}): "
+            f"{what} was refused: {error.message}",
+            help="give inputs the model accepts: `warmup: samples.json` in model.yaml; or correct the"
+            " signature there, if the model takes other shapes",
+        ) from None
+    return curve
+
+
+def check_declared(program: Program, golden: Tensors, declared: Signature, label: str) -> None:
+    """Refuse a model whose answer to its golden request is not what its signature declares."""
+    outcome = program.run([Block(1, golden)], [inf], 0)
+    for block in outcome.blocks:
+        for spec in declared.outputs:
+            said = _unlike(spec, block.tensors.get(spec.name))
+            if said:
+                raise ModelFileError(
+                    f"model {label}: output {spec.name!r} {said}",
+                    help="correct signature.outputs in model.yaml",
+                )
+
+
+def _unlike(spec: TensorSpec, array: np.ndarray | None) -> str:
+    """Say how an answer differs from what is declared of it; empty where it does not."""
+    if array is None:
+        return "is declared, the model answered none of that name"
+    fits = len(array.shape) == len(spec.shape) and all(
+        want in (-1, n) for want, n in zip(spec.shape, array.shape, strict=True)
+    )
+    if not fits:
+        shapes = list(spec.shape), list(array.shape)
+        return f"is declared with shape {shapes[0]}, the model answered shape {shapes[1]}"
+    if dtype_of(array) is not spec.dtype:
+        return f"is declared as {spec.dtype}, the model answered {dtype_of(array)}"
+    return ""
 
 
 def _warm(program: Program, golden: list[Tensors]) -> None:
