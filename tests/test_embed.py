@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import inferd
-from inferd.core.errors import ConfigError, InferdError, InvalidInput
+from inferd.core.errors import ConfigError, InvalidInput, ModelFileError, Unavailable
 from inferd.core.signature import Signature, TensorSpec
-from inferd.core.tensor import BYTES, FP32, INT8, INT64
+from inferd.core.tensor import BYTES, FP16, FP32, INT8, INT32, INT64
 from inferd.embed import as_tensors, plain, with_texts
 
 CODE = """
@@ -92,8 +92,29 @@ def test_a_closed_model_says_so(path):
     loaded.close()
     loaded.close()
 
-    with pytest.raises(InferdError, match="closed"):
+    with pytest.raises(Unavailable, match="the model is closed") as caught:
         loaded.predict([1, 2])
+    assert "inferd.load" in caught.value.help
+    with pytest.raises(Unavailable, match="the model is closed"):
+        asyncio.run(loaded.apredict([1, 2]))
+
+
+def test_a_pickle_is_loaded_where_it_is_trusted(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "net"
+    path.mkdir()
+    torch.save(torch.nn.Linear(4, 2), path / "net.pth")
+    (path / "model.yaml").write_text(
+        "signature:\n  inputs: [{name: x, dtype: float32, shape: [-1, 4]}]\n"
+        "  outputs: [{name: y, dtype: float32, shape: [-1, 2]}]\n"
+    )
+
+    with pytest.raises(ModelFileError, match="--trust-pickle net"):
+        inferd.load(path)
+    for trust in ({"trust_pickle": True}, {"trust_pickle": ["net"]},
+                  {"trust_pickle": True, "model": "net"}):  # fmt: skip
+        with inferd.load(path, **trust) as loaded:
+            assert loaded.predict([1, 2, 3, 4]).shape == (2,)
 
 
 @pytest.mark.parametrize(
@@ -159,14 +180,20 @@ def test_text_goes_as_text():
 
 
 @pytest.mark.parametrize(
-    "given",
-    [np.array([1, 300]), np.array([1, 2**40]), np.array([-129, 2])],
-    ids=["too large", "far too large", "too small"],
+    ("dtype", "given"),
+    [
+        (INT8, np.array([1, 300])),
+        (INT8, np.array([-129, 2])),
+        (INT32, np.array([2**40 + 5, 2])),
+        (FP16, np.array([1e6, 1.0])),
+        (FP32, np.array([True, False])),
+    ],
+    ids=["too large", "too small", "far too large", "infinite", "booleans"],
 )
-def test_an_array_that_the_datatype_cannot_hold_is_refused(given):
-    signature = Signature((TensorSpec("n", INT8, (-1,)),), (TensorSpec("y", FP32, (-1,)),))
+def test_an_array_that_the_datatype_cannot_hold_is_refused(dtype, given):
+    signature = Signature((TensorSpec("n", dtype, (-1,)),), (TensorSpec("y", FP32, (-1,)),))
 
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=f"takes {dtype}; the array holds"):
         as_tensors(given, signature)
     assert as_tensors(np.array([1, 127]), signature).inputs["n"].tolist() == [1, 127]
 
@@ -179,3 +206,32 @@ def test_an_array_that_the_datatype_cannot_hold_is_refused(given):
 def test_texts_are_texts_wherever_the_model_ran(array):
     assert with_texts({"t": array})["t"].tolist() == ["a", "b"]
     assert with_texts({"t": np.array([b"\xff"], object)})["t"].tolist() == [b"\xff"]
+
+
+SAYING = """
+from inferd import Model
+
+class Says(Model):
+    inputs = {"n": ("int8", [-1])}
+    outputs = {"t": ("string", [-1]), "s": ("float32", [-1, 2])}
+
+    def predict(self, n):
+        return {"t": [b"\\xff" if i < 0 else "\u00e4" for i in n], "s": [[0.0, float(i)] for i in n]}
+"""
+
+
+@pytest.mark.parametrize("executor", ["inline", "worker"])
+def test_a_model_answers_texts_and_refuses_what_would_wrap(tmp_path, executor):
+    (tmp_path / "says.py").write_text(SAYING)
+    (tmp_path / "labels.txt").write_text("no\nyes\n")
+    (tmp_path / "model.yaml").write_text(
+        "class: says:Says\npostprocess:\n  - argmax: {input: s}\n  - labels: labels.txt\n"
+    )
+    with inferd.load(tmp_path, executor=executor) as loaded:
+        assert loaded.predict(1) == {"t": "\u00e4", "label": "yes"}
+        assert loaded.predict([-1, 1]) == [
+            {"t": b"\xff", "label": "no"},
+            {"t": "\u00e4", "label": "yes"},
+        ]
+        with pytest.raises(InvalidInput, match="out of range"):
+            loaded.predict(np.array([300, 1]))

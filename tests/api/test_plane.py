@@ -145,6 +145,17 @@ def test_an_error_without_a_request():
     assert value(response) == {"error": {"kind": "invalid_input", "message": "malformed"}}
 
 
+def test_what_never_became_a_request_is_told_once_and_only_that():
+    server, told = Server(version()), []
+    server.plane.refused = lambda *heard: told.append(heard)
+
+    response = server.plane.error(None, 431, "too many headers")
+    server.plane.error(server.head("POST", "/predict"), 413, "big")
+
+    assert told == [(431, "too_large", len(response.body))]
+    assert server.plane.accepted == 1  # the one that was a request
+
+
 def test_every_request_is_observed_once():
     server = Server(version())
     server.get("/healthz")

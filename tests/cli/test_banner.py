@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from inferd.cli.banner import Served, inputs_line, kind, render, sample_curl
+from inferd.cli.banner import Served, inputs_line, kind, render, runtime_of, sample_curl
 from inferd.codecs.simple import SimpleCodec
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BOOL, BYTES, FP32, INT64
@@ -84,6 +84,36 @@ def test_a_sample_of_the_model_is_preferred_and_its_type_kept():
     assert json.loads(sent(line)[2]) == {
         "data": [pytest.approx(v, abs=1e-6) for v in (5.1, 3.5, 1.4, 0.2)]
     }
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [CASES["row"], CASES["picture as numbers"], (TensorSpec("x", BYTES, (-1,), content="image"),)],
+    ids=["short", "long", "image"],
+)
+def test_a_unix_socket_is_named_to_curl(inputs):
+    line = sample_curl(version(*inputs), "http://localhost", socket="/run/a b.sock")
+    call = shlex.split(line.rpartition(" | ")[2])
+
+    assert call[:5] == [
+        "curl", "-sS", "--unix-socket", "/run/a b.sock", "http://localhost/models/iris/predict",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("platform", "framework", "shown"),
+    [
+        ("onnx", "onnxruntime 1.32.0", "onnx, onnxruntime 1.32.0"),
+        ("python", "python 3.12.1", "python 3.12.1"),
+        ("onnx", None, "onnx"),
+        ("", None, ""),
+    ],
+    ids=["adapter and library", "one name", "not loaded", "nothing"],
+)
+def test_the_framework_is_told_with_its_version(platform, framework, shown):
+    told = {"runtime": {"name": platform, "version": framework}} if framework else {}
+
+    assert runtime_of(Version("m", "1", platform=platform, describe=lambda: told)) == shown
 
 
 def test_an_unbatched_model_is_asked_as_a_whole():

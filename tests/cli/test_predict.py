@@ -85,6 +85,40 @@ def test_a_worker_of_its_own_is_the_default(model, capfd):
     assert json.loads(capfd.readouterr().out) == {"result": [10.0, 100.0]}
 
 
+def test_a_pickled_model_is_asked_where_it_is_trusted(tmp_path, capfd):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "net"
+    path.mkdir()
+    torch.save(torch.nn.Linear(4, 2), path / "net.pth")
+    (path / "model.yaml").write_text(
+        "signature:\n  inputs: [{name: x, dtype: float32, shape: [-1, 4]}]\n"
+        "  outputs: [{name: y, dtype: float32, shape: [-1, 2]}]\n"
+    )
+
+    assert main(["predict", str(path), "1,2,3,4"]) == 1
+    assert "--trust-pickle net" in capfd.readouterr().err
+    assert main(["predict", str(path), "1,2,3,4", "--trust-pickle", "net"]) == 0
+    assert len(json.loads(capfd.readouterr().out)["result"]) == 2
+
+
+def test_lines_of_numbers_are_a_batch(predict, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1,2,3,4\n1e0,0,0,0\n")))
+
+    assert json.loads(predict("-")[1]) == {"result": [[10.0, 100.0], [1.0, 10.0]]}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("flowers.csv",), ("--file", "flowers.gif"), ("1", "--file", "x")],
+    ids=["name", "file", "both"],
+)  # fmt: skip
+def test_a_wrong_call_exits_with_2(predict, arguments):
+    code, out, err = predict(*arguments)
+
+    assert (code, out) == (2, "")
+    assert arguments[-1] in err or "both" in err
+    assert "Traceback" not in err
+
+
 def test_without_data_the_call_is_explained(predict):
     code, _, err = predict()
 

@@ -134,6 +134,26 @@ def test_a_mistake_in_the_environment_names_the_variable(
     assert help in refused.value.help
 
 
+@pytest.mark.parametrize("place", ["file", "working-directory", "environment"])
+def test_trust_is_given_by_a_flag_only(write, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    given = {"environ": {}}
+    if place == "environment":
+        given["environ"] = {"INFERD_TRUST_PICKLE": "m"}
+    else:
+        file = write("workers:\n  trust_pickle: [m]")
+        given["file"] = file if place == "file" else None
+    with pytest.raises(ConfigError, match="is given on the command line only") as refused:
+        load_settings(**given)
+
+    told = {"environment": "environment: INFERD_TRUST_PICKLE: "}
+    assert told.get(place, "inferd.yaml:2: workers.trust_pickle: ") in refused.value.message
+    assert "--trust-pickle" in refused.value.help
+    (tmp_path / "inferd.yaml").unlink(missing_ok=True)
+    flags = {"workers.trust_pickle": ["m"]}
+    assert load_settings(environ={}, flags=flags).workers.trust_pickle == ("m",)
+
+
 def test_an_empty_variable_is_as_good_as_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

@@ -114,3 +114,10 @@ def test_the_document_has_a_line_for_each():
     text = markdown([extra])
 
     assert all(f"| `{r.key}` |" in text for r in (*REFERENCE, extra))
+
+
+def test_what_is_a_flag_only_has_no_variable_in_the_document():
+    text = markdown()
+
+    assert "| `--trust-pickle` | - | list |" in text
+    assert "INFERD_TRUST_PICKLE" not in text

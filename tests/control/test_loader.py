@@ -1,9 +1,11 @@
 """Loading and unloading versions for real: ready after the golden request, nothing left behind."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -46,7 +48,12 @@ def run(main):
     before = len(os.listdir("/proc/self/fd"))
     asyncio.run(noted())
     assert not any(map(exists, pids))
-    assert len(os.listdir("/proc/self/fd")) == before
+    for _ in range(50):  # what an earlier test of this process let go may be closing still
+        if len(os.listdir("/proc/self/fd")) <= before:
+            break
+        gc.collect()
+        time.sleep(0.1)
+    assert len(os.listdir("/proc/self/fd")) <= before
     assert threading.active_count() < 10
 
 

@@ -79,6 +79,28 @@ def test_code_named_by_class(tree):
     assert fingerprint(inner) != before
 
 
+@pytest.mark.parametrize("path", ["helper.py", "deep/er.py", "__init__.py", "words.txt"], ids=str)
+def test_all_of_the_package_a_class_lives_in(tree, path):
+    root = tree({"pkg/__init__.py": "", "pkg/mod.py": "x", "pkg/helper.py": "x", "pkg/deep/er.py": "x",
+                 "pkg/words.txt": "x", "other/a.py": "x"})  # fmt: skip
+    spec = ModelSpec("R", "1", "python", root, options={"class": "pkg.mod:R"}, origin="pkg.mod:R")
+    before = fingerprint(spec)
+    (root / "other/a.py").write_text("changed")
+    assert fingerprint(spec) == before
+    (root / "pkg" / path).write_text("changed")
+    assert fingerprint(spec) != before
+
+
+def test_what_lies_beside_a_lone_file_counts_once_there_is_a_model_yaml(tree):
+    root = tree({"s.py": "x", "model.yaml": "", "labels.txt": "x", "pkg/a.py": "x"})
+    spec = ModelSpec("S", "1", "python", root, options={"class": "s:S"}, origin="s:S",
+                     modelfile=root / "model.yaml")  # fmt: skip
+    for path in ("labels.txt", "model.yaml", "s.py"):
+        before = fingerprint(spec)
+        (root / path).write_text("changed")
+        assert fingerprint(spec) != before, path
+
+
 def test_what_is_gone_is_no_error(spec):
     assert (
         fingerprint(replace(spec, directory=spec.directory / "gone", artifact=None, modelfile=None))

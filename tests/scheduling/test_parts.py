@@ -35,8 +35,26 @@ def test_answers_of_unequal_shape_are_an_error_that_says_what_to_do():
 def test_no_rows_have_outputs_of_the_signature():
     signature = Signature((), (TensorSpec("y", FP32, (-1, 3)), TensorSpec("t", BYTES, (-1, -1))))
 
-    found = no_rows(signature)
+    found = no_rows(signature, {})
 
     assert {k: (a.shape, a.dtype.kind) for k, a in found.items()} == {
         "y": ((0, 3), "f"), "t": ((0, 0), "O"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "answered", "symbols", "shape"),
+    [
+        ((-1, -1, 2), (-1, -1, 2), ((), ()), (0, 5, 2)),
+        ((-1, -1, 2), (-1, -1, 3), ((), ()), (0, 0, 3)),
+        ((-1, -1, 2), (-1, 4, -1), (("n", "s", None), ("n", None, "s")), (0, 4, 5)),
+        ((-1, -1, 2), (-1, -1, 2), (("n", "s", None), ("n", "k", None)), (0, 0, 2)),
+    ],
+    ids=["same-shape", "other-shape", "symbol", "other-symbol"],
+)
+def test_no_rows_follow_the_inputs_where_that_is_known(given, answered, symbols, shape):
+    signature = Signature(
+        (TensorSpec("x", FP32, given, symbols[0]),), (TensorSpec("y", FP32, answered, symbols[1]),)
+    )
+
+    assert no_rows(signature, {"x": np.empty((0, 5, 2), np.float32)})["y"].shape == shape

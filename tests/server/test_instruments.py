@@ -74,6 +74,46 @@ def test_a_client_that_leaves_is_counted_as_cancelled(server):
     assert changed["inferd_accepted_total"] == 1
 
 
+REFUSED = {
+    "version": (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "unsupported"),
+    "method": (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "unsupported"),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400, "invalid_input"),
+    "target": (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 9000), 414, "too_large"),
+    "headers": (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431, "too_large"),
+    "expectation": (
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\n",
+        417, "unsupported",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "status", "kind"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_before_it_is_a_request_is_counted_and_logged_once(
+    server, sent, status, kind
+):
+    def ask():
+        with socket.create_connection(server.data, timeout=10) as sock:
+            sock.sendall(sent)
+            assert sock.makefile("rb").readline().split()[1] == str(status).encode()
+
+    def logged():
+        rows = map(json.loads, server.access.splitlines())
+        return [row for row in rows if row["path"] == "-" and row["status"] == status]
+
+    before = len(logged())
+    changed = change(server, ask)
+
+    assert changed[f'inferd_errors_total{{kind="{kind}",model=""}}'] == 1
+    assert "inferd_accepted_total" not in changed
+    assert "inferd_answered_total" not in changed
+
+    until(lambda: len(logged()) > before, 5)
+    assert len(logged()) == before + 1
+    line = logged()[-1]
+    assert (line["method"], line["request_id"], line["model"]) == ("-", "-", "")
+    assert line["bytes"] > 0
+
+
 def test_accepted_is_answered_and_cancelled_and_in_flight(server):
     metrics = server.metrics()
 

@@ -3,13 +3,15 @@
 import contextlib
 import http.client
 import json
+import shutil
 import socket
 import ssl
+import subprocess
 
 import pytest
 import trustme
 from tests.system import models
-from tests.system.serving import run, serving
+from tests.system.serving import Server, run, serving, until
 
 from inferd.server.listeners import url
 
@@ -28,6 +30,7 @@ def affine(tmp_path_factory):
         ("::", False, "http://[::1]:80"),
         ("::1", False, "http://[::1]:80"),
     ],
+    ids=["address", "tls", "any", "any of IPv6", "IPv6"],
 )
 def test_the_url_under_which_a_listener_is_called(host, tls, expected):
     assert url(host, 80, tls=tls) == expected
@@ -75,6 +78,26 @@ def test_an_inherited_socket_is_served(affine, tmp_path):
         ) as server:
             assert server.data == listening.getsockname()
             assert server.ask(data=[1, 2, 3, 4]).result == [3, 5, 7, 9]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_printed_call_reaches_an_inherited_unix_socket(affine, tmp_path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "a b.sock"))
+        listening.listen()
+        fd = listening.fileno()
+        server = Server(
+            tmp_path / "server", [affine], env={"INFERD_LISTEN_FD": str(fd)}, pass_fds=(fd,)
+        )
+        try:
+            until(lambda: "control " in server.banner, 30)
+            (line,) = [row for row in server.banner.splitlines() if "curl" in row]
+            said = subprocess.run(["sh", "-c", line], capture_output=True, timeout=20, check=True)
+            assert json.loads(said.stdout)["result"]
+            assert f"models   http://localhost  (Unix socket {tmp_path}/a b.sock)" in server.banner
+            assert server.stop()[0] == 0
+        finally:
+            server.kill()
 
 
 def test_an_inherited_socket_that_others_can_reach_is_refused(affine, tmp_path):

@@ -242,9 +242,23 @@ def test_center_crop_takes_the_middle() -> None:
         pytest.param([{"resize": 100000}], "over", id="enormous"),
         pytest.param([{"decode_image": "HSV"}], "unknown value 'HSV'", id="mode"),
         pytest.param(["decode_image"], "takes FP32", id="no-cast"),
+        pytest.param([{"decode_image": {"input": "z"}}], "no tensor 'z' here", id="no-such-input"),
         pytest.param([{"resize": 16}, {"layout": "CHW"}], r"\[-1, 3, 16, 16\]", id="size"),
     ],
 )
 def test_what_cannot_be(before: list[Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         chain(RESNET, before, directory=Path("nowhere"))
+
+
+@pytest.mark.parametrize("step", ["decode_image", {"resize": 8}, {"center_crop": 8}], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [([-1, 3], r"FP32 \[3\]"), ([-1], r"FP32 \[\]"), ([-1, 1, 2, 3, 4], r"\[1, 2, 3, 4\]")],
+    ids=["row", "number", "volume"],
+)
+def test_before_what_takes_no_images(step: Any, shape: list[int], said: str) -> None:
+    sig = signature(spec("x", "float32", *shape), OUT)
+
+    with pytest.raises(ConfigError, match=rf"three axes, but an example of 'x' is .*{said}"):
+        chain(sig, [step])

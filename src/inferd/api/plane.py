@@ -2,7 +2,8 @@
 
 ``accept`` runs on the head of every request, before its body: id, route, method, guard. What is
 refused there is answered there. The handler is bound to the matched route, runs its door and turns
-whatever it raises into an answer. ``finished`` hands each request to an observer (logs, metrics).
+whatever it raises into an answer. ``finished`` hands each request to an observer (logs, metrics);
+what the transport refused before it was a request goes to ``refused``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ Start = Callable[[HTTPRequest, Call, Deliver], Started | HTTPResponse | None]
 Observer = Callable[[HTTPRequest, int, int, float, Timings | None, str | None], None]
 """Hears of every finished request: request, status, bytes sent, seconds, timings, model."""
 
+Refused = Callable[[int, str, int], None]
+"""Hears of every refusal of what was no request yet: status, kind of error, bytes of the answer."""
+
 
 def observe_nothing(
     request: HTTPRequest,
@@ -38,6 +42,10 @@ def observe_nothing(
     model: str | None,
 ) -> None:
     """An observer for planes that nobody watches."""
+
+
+def refuse_unseen(status: int, kind: str, size: int) -> None:
+    """The same for what was no request yet."""
 
 
 class Endpoint:
@@ -105,7 +113,8 @@ class Known:
 class Plane:
     """The application of one listener. Implements ``transport.message.Application``.
 
-    ``accepted`` counts the requests begun; ``finished`` hears of each of them once.
+    ``accepted`` counts the requests begun; ``finished`` hears of each of them once. ``refused`` is
+    told of what never became one, and may be set.
     """
 
     def __init__(
@@ -131,6 +140,7 @@ class Plane:
         self._cors = cors if cors is not None and cors.enabled else None
         self._hosts = hosts
         self.accepted = 0
+        self.refused: Refused = refuse_unseen
 
     def accept(self, request: HTTPRequest) -> Accepted | HTTPResponse:
         """Decide on the head alone."""
@@ -219,7 +229,10 @@ class Plane:
         """Return the body of an error the transport found."""
         kind = KIND_OF.get(status, "invalid_input" if status < 500 else "internal")
         if request is None:
-            return failure(status, kind, message, None, SIMPLE, None)
+            response = failure(status, kind, message, None, SIMPLE, None)
+            assert isinstance(response.body, bytes)
+            self.refused(status, kind, len(response.body))
+            return response
         call = request.context or self._call(request)
         return failure(status, kind, message, None, _dialect_of(request), call)
 

@@ -31,8 +31,8 @@ Then, from anywhere:
   curl localhost:8000/predict -H 'Content-Type: application/json' \\
     -d '{"data": [5.1, 3.5, 1.4, 0.2]}'
 
-Every flag can also stand in inferd.yaml or in the environment (INFERD_PORT ...);
-flags win over the environment, the environment over the file.
+Every flag but --trust-pickle can also stand in inferd.yaml or in the environment
+(INFERD_PORT ...); flags win over the environment, the environment over the file.
 """
 
 

@@ -2,7 +2,8 @@
 
 Nothing given is ignored: a key, a variable ``INFERD_*`` or a value that means nothing is an error
 that names its place and the nearest allowed name. What is given in a file is checked even where a
-flag overrides it.
+flag overrides it. A setting that is a flag only is refused elsewhere: the settings file is read from
+the working directory, which may be somebody else's.
 """
 
 from __future__ import annotations
@@ -81,10 +82,19 @@ def _from_file(section: Section, rows: Mapping[str, Row], base: Path) -> dict[st
 
 
 def _parsed(section: Section, key: str, row: Row, value: Any, base: Path) -> Any:
+    if row.flag_only:
+        raise section.error(key, _FLAG_ONLY, help=_as_flag(row))
     try:
         return parse(row, value, base)
     except ValueError as error:
         raise section.error(key, str(error), help=row.doc) from None
+
+
+_FLAG_ONLY = "is given on the command line only, by whoever starts the server"
+
+
+def _as_flag(row: Row) -> str:
+    return f"remove it here and start with `{row.flag} ...`"
 
 
 def _from_environment(environ: Mapping[str, str], rows: Mapping[str, Row]) -> dict[str, Any]:
@@ -99,6 +109,8 @@ def _from_environment(environ: Mapping[str, str], rows: Mapping[str, Row]) -> di
         if row is None:
             hint = nearest(name, [*known, FILE_VARIABLE])
             raise ConfigError(f"environment: {name} is no setting", help=hint)
+        if row.flag_only:
+            raise ConfigError(f"environment: {name}: {_FLAG_ONLY}", help=_as_flag(row))
         try:
             found[row.key] = parse(row, text)
         except ValueError as error:

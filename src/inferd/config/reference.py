@@ -171,7 +171,8 @@ def markdown(extra: Iterable[Row] = ()) -> str:
         if row.optional and row.shown is None:
             kind += ", auto"
         flag = f"`{row.flag}`" if row.flag else "-"
+        env = "-" if row.flag_only else f"`{row.env}`"
         lines.append(
-            f"| `{row.key}` | {flag} | `{row.env}` | {kind} | {shown_default(row)} | {row.doc} |"
+            f"| `{row.key}` | {flag} | {env} | {kind} | {shown_default(row)} | {row.doc} |"
         )
     return "\n".join(lines) + "\n"

@@ -26,7 +26,8 @@ class Row:
 
     ``kind`` names its parser in ``config.reference``; ``optional``: ``auto`` (or null) stands for
     ``None``; ``least`` and ``most`` bound numbers, in seconds, bytes or as they are; ``shown`` is
-    the default as documents show it where that is not the value itself.
+    the default as documents show it where that is not the value itself; ``flag_only``: whoever starts
+    the server must say it, so neither a file nor a variable may.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Row:
     least: float | None = None
     most: float | None = None
     shown: str | None = None
+    flag_only: bool = False
 
     @property
     def env(self) -> str:
@@ -171,12 +173,12 @@ class Workers:
         flag="--slots", optional=True, least=1, most=64,
     )  # fmt: skip
     threads: int | None = _setting(
-        None, "count", "Threads of one batch inside the runtime; `auto`: by measurement",
-        flag="--threads", optional=True, least=1, most=1024,
+        None, "count", "Threads of one batch inside the runtime; `auto`: the cores that slots and"
+        " instances leave", flag="--threads", optional=True, least=1, most=1024,
     )  # fmt: skip
     trust_pickle: tuple[str, ...] = _setting(
         (), "texts", "Models whose pickled files may be loaded, which runs code in the file",
-        flag="--trust-pickle", shown="none",
+        flag="--trust-pickle", shown="none", flag_only=True,
     )  # fmt: skip
 
 

@@ -29,12 +29,11 @@ def _paths(spec: ModelSpec) -> Iterator[Path]:
     for path in (spec.artifact, spec.modelfile, spec.warmup):
         if path is not None:
             yield path
-    if spec.modelfile is None and not _own_directory(spec):
-        # The directory is not the model's own (perhaps somebody's home): only code beside it.
-        if spec.runtime == "python":
-            yield from _code(spec)
-        return
-    yield from _tree(spec.directory)
+    if spec.runtime == "python":
+        yield from _code(spec)
+    # Else the directory is not the model's own (perhaps somebody's home): only code beside it.
+    if spec.modelfile is not None or _own_directory(spec):
+        yield from _tree(spec.directory)
 
 
 def _own_directory(spec: ModelSpec) -> bool:
@@ -46,17 +45,14 @@ def _own_directory(spec: ModelSpec) -> bool:
 
 
 def _code(spec: ModelSpec) -> Iterator[Path]:
-    module = str(spec.options.get("class", "")).partition(":")[0].replace(".", "/")
-    package = spec.directory / module
-    if module and package.is_dir():
-        yield from _tree(package)
+    top = str(spec.options.get("class", "")).partition(":")[0].partition(".")[0]
+    if top:  # the whole package: a module of it may import any other
+        yield from _tree(spec.directory / top)
     try:
         entries = sorted(spec.directory.iterdir())[:MAX_FILES]
     except OSError:
         return
     yield from (e for e in entries if e.suffix == _CODE)
-    if module:
-        yield package.with_name(package.name + _CODE)
 
 
 def _tree(directory: Path) -> Iterator[Path]:

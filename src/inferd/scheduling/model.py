@@ -78,7 +78,9 @@ class BatchedModel:
         if entry is None:
             if self._validator.layout(request.inputs).rows:
                 return await self._in_parts(request, request.inputs)
-            return Response(self.model, self.version, no_rows(self._signature), Timings())
+            return Response(
+                self.model, self.version, no_rows(self._signature, request.inputs), Timings()
+            )
         try:
             outputs = await future
         except asyncio.CancelledError:

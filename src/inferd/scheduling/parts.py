@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from inferd.core.errors import ModelFailed
-from inferd.core.signature import Signature
+from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import Tensors
 
 
@@ -28,9 +30,32 @@ def join(parts: list[Tensors]) -> Tensors:
         ) from None
 
 
-def no_rows(signature: Signature) -> Tensors:
-    """Return the outputs of a request of no rows: right names and datatypes, nothing in them."""
-    return {
-        s.name: np.empty([0, *(max(n, 0) for n in s.shape[1:])], dtype=s.dtype.numpy)
-        for s in signature.outputs
+def no_rows(signature: Signature, inputs: Tensors) -> Tensors:
+    """Return the outputs of a request of no rows: right names, datatypes and sizes as far as known.
+
+    A free axis has the size of the input axis of its name; where nothing is named, that of an input
+    of just the same shape. What follows from the values alone is 0.
+    """
+    sizes = {
+        symbol: inputs[spec.name].shape[i]
+        for spec in signature.inputs
+        for i, symbol in enumerate(spec.symbols)
+        if symbol and spec.name in inputs
     }
+    return {s.name: np.empty(_shape(s, signature, inputs, sizes), s.dtype.numpy)
+            for s in signature.outputs}  # fmt: skip
+
+
+def _shape(
+    output: TensorSpec, signature: Signature, inputs: Tensors, sizes: Mapping[str, int]
+) -> tuple[int, ...]:
+    named = output.symbols or (None,) * len(output.shape)
+    alike = next(
+        (inputs[s.name].shape for s in signature.inputs
+         if s.name in inputs and s.shape == output.shape and not (any(s.symbols) or any(named))),
+        (0,) * len(output.shape),
+    )  # fmt: skip
+    return (0, *(
+        size if size >= 0 else sizes.get(symbol, 0) if symbol else seen
+        for size, symbol, seen in zip(output.shape[1:], named[1:], alike[1:], strict=True)
+    ))  # fmt: skip

@@ -16,6 +16,7 @@ from inferd import __version__
 from inferd.api.call import Call
 from inferd.api.plane import Plane
 from inferd.control.loader import LoadedModel, Loader
+from inferd.core.clock import monotonic
 from inferd.core.message import Timings
 from inferd.execution.executor import Job
 from inferd.execution.frames import Outcome
@@ -48,6 +49,7 @@ class Instruments:
         """Read queues and instances of ``loader`` and requests of ``plane`` at every scrape."""
         self._loader = loader
         self._plane = plane
+        plane.refused = self.refused
         metrics = self.metrics
         metrics.gauge(table.START_TIME).set(time.time())
         metrics.gauge(table.BUILD_INFO, __version__, platform.python_version()).set(1)
@@ -112,6 +114,15 @@ class Instruments:
                 call.id, request.method, request.raw_path, status, sent, model or "",
                 request.received, seconds, timings,
             )  # fmt: skip
+
+    def refused(self, status: int, kind: str, sent: int) -> None:
+        """Count and log what was refused before it was a request: no id, method, path or model.
+
+        Requests accepted and answered do not include it.
+        """
+        self.metrics.counter(table.ERRORS, "", kind).value += 1
+        if self.access is not None:
+            self.access.record("-", "-", b"-", status, sent, "", monotonic(), 0.0)
 
     # -- providers ----------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class Decode:
 
     def backward(self, wanted: Draft) -> Draft:
         """One encoded image per example."""
+        _check_image(wanted)
         high, wide = (
             (size_of(a, IMAGE) for a in wanted.axes[1:3]) if wanted.axes else (IMAGE, IMAGE)
         )
@@ -238,13 +239,21 @@ class CenterCrop:
         return apply
 
 
+def _check_image(wanted: Draft) -> None:
+    """Refuse to give what cannot be a batch of images."""
+    if wanted.axes is not None and len(wanted.axes) != 4:
+        raise StepError(
+            f"images have three axes, but an example of {wanted.name!r} is {wanted.text(1)}",
+            help="put reshape after it, or name the input that takes images with input:",
+        )
+
+
 def free_size(
     wanted: Draft, *, channels_first: bool, hints: tuple[int | None, int | None] = (None, None)
 ) -> Draft:
     """Return ``wanted`` as an image of any size; ``hints``: a height and width that work."""
     at = 1 if channels_first else 3
-    if wanted.axes is not None and len(wanted.axes) != 4:
-        raise StepError(f"images have three axes, but {wanted.name!r} is {wanted.text(1)}")
+    _check_image(wanted)
     channels = Axis() if wanted.axes is None else wanted.axes[at]
     size = (Axis(hint=hints[0]), Axis(hint=hints[1]))
     axes = (BATCH_AXIS, channels, *size) if channels_first else (BATCH_AXIS, *size, channels)
