@@ -222,7 +222,9 @@ def test_the_external_signature_is_what_the_steps_do(
         failure = error.message
     if failure:
         # free sizes that meet fixed ones, or are taken for classes: only a run can tell
-        assert any(t in failure for t in ("has no label", "fewer than", "the model takes [-1, 3]")), failure
+        assert any(
+            t in failure for t in ("has no label", "fewer than", "the model takes [-1, 3]")
+        ), failure
         return
 
     assert given_model.dtype == np.float32
