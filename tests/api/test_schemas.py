@@ -11,7 +11,18 @@ jsonschema = pytest.importorskip("jsonschema")
 
 VECTOR = signature([("x", "FP32", [-1, 3])])
 TWO = signature([("a", "UINT8", [-1]), ("b", "BYTES", [-1, -1])], [("y", "FP32", [-1, 2])])
+COLUMNS = signature(
+    [("age", "FP32", [-1, 1]), ("city", "BYTES", [-1, 1])],
+    [("sum", "FP32", [-1, 1]), ("prod", "FP32", [-1, -1])],
+)
+NUMBER = signature([("x", "FP32", [-1])], [("y", "FP32", [-1, 1])])
+ONE = signature([("x", "FP32", [-1, 1])], [("y", "FP32", [-1])])
 FLAG = signature([("f", "BOOL", [2])], [("y", "INT64", [])], batched=False)
+
+
+def shown(value):
+    """Return the id of a parameter: a signature by its inputs, data as it is."""
+    return "-".join(s.name for s in value.inputs) if hasattr(value, "inputs") else str(value)
 
 
 def valid(schema, value):
@@ -37,7 +48,31 @@ def valid(schema, value):
         (TWO, {"a": 1}),
         (FLAG, [True, False]),
         (FLAG, [1, 0]),
+        (COLUMNS, {"age": 31, "city": "Bonn"}),
+        (COLUMNS, {"age": [31], "city": "Bonn"}),
+        (COLUMNS, [{"age": None, "city": ["Bonn"]}]),
+        (COLUMNS, {"age": [[31]], "city": [["Bonn"]]}),
+        (COLUMNS, [31, "Bonn"]),
+        (COLUMNS, [[31], ["Bonn"]]),
+        (COLUMNS, [[31, "Bonn"], [60, "Ulm"]]),
+        (COLUMNS, [[31, "Bonn"]]),
+        (COLUMNS, [31]),
+        (COLUMNS, [31, "Bonn", 5]),
+        (COLUMNS, ["Bonn", 31]),
+        (COLUMNS, [[31, "Bonn"], [60]]),
+        (COLUMNS, {"age": [31, 60], "city": ["Bonn", "Ulm"]}),
+        (COLUMNS, []),
+        (NUMBER, 5),
+        (NUMBER, [5, 6]),
+        (NUMBER, []),
+        (NUMBER, {"x": []}),
+        (NUMBER, None),
+        (ONE, 5),
+        (ONE, [5]),
+        (ONE, [5, 6]),
+        (ONE, [[5], [6]]),
     ],
+    ids=shown,
 )
 def test_the_schema_of_the_simple_dialect_agrees_with_its_decoder(sig, data):
     try:
@@ -50,12 +85,66 @@ def test_the_schema_of_the_simple_dialect_agrees_with_its_decoder(sig, data):
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        {"outputs": None},
+        {"outputs": ["sum"]},
+        {"outputs": []},
+        {"outputs": ["z"]},
+        {"outputs": "sum"},
+        {"parameters": None},
+        {"parameters": {"k": 1}},
+        {"parameters": {"k": [1]}},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_the_schema_of_the_envelope_agrees_with_the_decoder(more):
+    request = {"data": [31, "Bonn"], **more}
+    try:
+        SimpleCodec(COLUMNS).decode(orjson.dumps(request))
+        accepted = True
+    except InvalidInput:
+        accepted = False
+
+    assert valid(schemas.simple_request(COLUMNS), request) is accepted
+
+
+@pytest.mark.parametrize(
     ("sig", "result"),
-    [(VECTOR, 0.5), (VECTOR, [0.5, None]), (TWO, [1, 2]), (TWO, [[1, 2]]), (FLAG, 3)],
+    [
+        (VECTOR, 0.5),
+        (VECTOR, [0.5, None]),
+        (TWO, [1, 2]),
+        (TWO, [[1, 2]]),
+        (FLAG, 3),
+        (COLUMNS, {"sum": 1, "prod": [2]}),
+        (COLUMNS, [{"sum": 1, "prod": []}]),
+        (COLUMNS, 1),
+        (COLUMNS, [1, 2]),
+        (COLUMNS, [[1], [2, 3]]),
+    ],
+    ids=shown,
 )
 def test_results_fit_their_schema(sig, result):
     assert valid(schemas.simple_response(sig), {"result": result})
     assert not valid(schemas.simple_response(sig), {"result": "x"})
+
+
+@pytest.mark.parametrize(
+    "result", [{"sum": [1]}, {"sum": 1, "prod": 2}, {"z": 1}], ids=["list", "number", "name"]
+)
+def test_what_is_no_result_does_not_fit(result):
+    assert not valid(schemas.simple_response(COLUMNS), {"result": result})
+
+
+@pytest.mark.parametrize("key", ["id", "outputs", "parameters"])
+def test_what_is_null_in_the_protocol_is_left_out(key):
+    tensor = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
+    request = {"inputs": [tensor], key: None}
+
+    OIPCodec(VECTOR).decode(orjson.dumps(request))
+    assert valid(schemas.oip_request(VECTOR), request)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +165,9 @@ def test_the_schema_of_the_protocol_agrees_with_its_decoder(change):
     assert valid(schemas.oip_request(VECTOR), request) is accepted
 
 
-@pytest.mark.parametrize("sig", [VECTOR, TWO, FLAG])
+@pytest.mark.parametrize(
+    "sig", [VECTOR, TWO, FLAG, COLUMNS], ids=["vector", "two", "flag", "columns"]
+)
 @pytest.mark.parametrize(
     "make",
     [schemas.simple_request, schemas.simple_response, schemas.oip_request, schemas.oip_response],

@@ -88,6 +88,12 @@ def test_bad_json_says_where(body, message):
         (np.array([b"\xff"], object), b'[{"b64":"/w=="}]'),
         (np.array(["ab", "c"]), b'["ab","c"]'),
         (np.float16([0.5]), b"[0.5]"),
+        (np.zeros(2, np.longlong), b"[0,0]"),
+        (np.longlong(-(2**63)), b"-9223372036854775808"),
+        (np.ulonglong(2**64 - 1), b"18446744073709551615"),
+        (list(np.ones(2, np.longlong)), b"[1,1]"),
+        (np.ones((2, 2), np.longlong).T, b"[[1,1],[1,1]]"),
+        ([np.float32(0.1), np.longlong(3), np.bytes_(b"a")], b'[0.1,3,"a"]'),
         (np.zeros((0, 3)), b"[]"),
     ],
     ids=str,
@@ -97,7 +103,9 @@ def test_arrays_are_written_in_place(value, text):
 
 
 @pytest.mark.parametrize(
-    "value", [np.array([1j]), object(), np.array([None], object)], ids=["complex", "object", "none"]
+    "value",
+    [np.array([1j]), object(), np.array([None], object), np.longdouble(0.5)],
+    ids=["complex", "object", "none", "long double"],
 )
 def test_what_has_no_json_form_is_unsupported(value):
     with pytest.raises(Unsupported, match="cannot be written as JSON"):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from tests.codecs.signatures import signature
@@ -57,4 +59,32 @@ def test_a_request_of_several_inputs_names_them():
 def test_rows_answer_one_by_one():
     rows = [{"y": np.float32([[1]])}, {"y": np.float32([[2, 3]])}]
 
-    assert Results(ONE).encode(rows, False) == b'{"result":[1.0,[2.0,3.0]]}'
+    assert Results(ONE).encode(rows, False) == b'{"result":[[1.0],[2.0,3.0]]}'
+
+
+FREE = signature([("x", "FP32", [-1, 3])], [("label", "BYTES", [-1, -1]), ("n", "INT64", [-1, 1])])
+
+
+@pytest.mark.parametrize("hits", [0, 1, 2], ids=["none", "one", "two"])
+def test_the_kind_of_a_result_is_the_signatures_never_the_datas(hits):
+    labels = np.array([[b"cat", b"dog"][:hits]], object).reshape(1, hits)
+    outputs = {"label": labels, "n": np.array([[hits]])}
+    expected = {"label": ["cat", "dog"][:hits], "n": hits}
+
+    assert _result(Results(FREE).encode(outputs, True)) == expected
+    assert _result(Results(FREE).encode(outputs, False)) == [expected]
+    assert _result(Results(FREE).encode([outputs], False)) == [expected]
+    assert _result(Results(FREE).encode({"label": labels}, True)) == expected["label"]
+    assert _result(Results(FREE).encode({"label": labels}, False)) == [expected["label"]]
+
+
+def test_a_label_of_the_c_type_long_long_is_a_number():
+    outputs = {"a": np.zeros(1, np.longlong), "b": np.array([[b"x", b"y"]], object)}
+
+    assert _result(Results(TWO).encode(outputs, True)) == {"a": 0, "b": ["x", "y"]}
+    assert _result(Results(TWO).encode(outputs, False)) == [{"a": 0, "b": ["x", "y"]}]
+    assert _result(Results(TWO).encode({"a": outputs["a"]}, True)) == 0
+
+
+def _result(body):
+    return json.loads(body)["result"]

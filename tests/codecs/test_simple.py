@@ -19,6 +19,8 @@ TOKENS = signature([("ids", "INT64", [-1, -1])], [("y", "FP32", [-1, 2])])
 TWO = signature([("a", "FP32", [-1]), ("b", "INT64", [-1, 2])])
 COLUMNS = signature([("age", "FP32", [-1, 1]), ("city", "BYTES", [-1, 1])])
 TEXT = signature([("text", "BYTES", [-1])])
+NUMBER = signature([("x", "FP32", [-1, 3])], [("y", "FP32", [-1, 1])])
+WIDE = signature([("b", "INT64", [-1, 2]), ("age", "FP32", [-1, 1])])
 FIXED = signature([("x", "FP32", [2, 2])], [("y", "FP32", [1])], batched=False)
 
 
@@ -56,6 +58,15 @@ def decode(sig, data, plan=None, **more):
         (COLUMNS, {"age": 30, "city": "Bonn"}, True, {"age": [[30]], "city": [[b"Bonn"]]}),
         (COLUMNS, {"age": [30], "city": ["Bonn"]}, True, {"age": [[30]], "city": [[b"Bonn"]]}),
         (COLUMNS, [{"age": 30, "city": "Bonn"}], False, {"age": [[30]], "city": [[b"Bonn"]]}),
+        (COLUMNS, [30, "Bonn"], True, {"age": [[30]], "city": [[b"Bonn"]]}),
+        (COLUMNS, [[30], "Bonn"], True, {"age": [[30]], "city": [[b"Bonn"]]}),
+        (COLUMNS, [[30, "Bonn"]], False, {"age": [[30]], "city": [[b"Bonn"]]}),
+        (COLUMNS, [[30, "Bonn"], [60, "Ulm"]], False,
+         {"age": [[30], [60]], "city": [[b"Bonn"], [b"Ulm"]]}),
+        (COLUMNS, [[[30], "Bonn"], [60, ["Ulm"]]], False,
+         {"age": [[30], [60]], "city": [[b"Bonn"], [b"Ulm"]]}),
+        (WIDE, [[1, 2], 30], True, {"b": [[1, 2]], "age": [[30]]}),
+        (WIDE, [[[1, 2], 30], [[3, 4], 60]], False, {"b": [[1, 2], [3, 4]], "age": [[30], [60]]}),
         (FIXED, [[1, 2], [3, 4]], True, {"x": [[1, 2], [3, 4]]}),
         (FIXED, {"x": [[1, 2], [3, 4]]}, True, {"x": [[1, 2], [3, 4]]}),
     ],
@@ -99,6 +110,9 @@ def test_rank_decides_between_one_example_and_a_batch(sig, data, single, expecte
         (TWO, {"a": [1, 2], "b": [[2, 3]]}, "data.a holds 2 examples and data.b holds 1"),
         (TWO, [1, 2, 3], "every example must hold 2 values"),
         (TWO, 5, "takes 2 inputs"),
+        (COLUMNS, [[30, "Bonn"], [60]], "every example must hold 2 values"),
+        (COLUMNS, [[30, 60], ["Bonn"]], "every example must hold 2 values"),
+        (COLUMNS, [30], "data holds 1 values for 2 inputs"),
         (TWO, [[1, [2, 3]], [4]], "every example must hold 2 values"),
         (FIXED, [[[1, 2], [3, 4]]], "3 nested lists"),
         (FIXED, [[1, 2]], r"must have shape \[2, 2\], got \[1, 2\]"),
@@ -164,7 +178,7 @@ def encode(sig, outputs, single):
     return orjson.loads(SimpleCodec(sig).encode(tensors, single))["result"]
 
 
-@pytest.mark.parametrize("shape", [[-1], [-1, 1], [-1, 1, 1], [-1, -1]], ids=str)
+@pytest.mark.parametrize("shape", [[-1], [-1, 1], [-1, 1, 1]], ids=str)
 def test_one_number_is_that_number(shape):
     sig = signature([("x", "FP32", [-1, 3])], [("y", "FP32", shape)])
     rank = len(shape)
@@ -184,20 +198,17 @@ def test_one_number_is_that_number(shape):
         signature(
             [("x", "INT64", [-1, -1], [None, "seq"])], [("y", "FP32", [-1, -1], [None, "seq"])]
         ),
+        signature(
+            [("x", "INT64", [-1, -1], [None, "seq"])], [("y", "FP32", [-1, -1], [None, "dim"])]
+        ),
+        signature([("x", "FP32", [-1, 3])], [("y", "FP32", [-1, -1])]),
+        signature([("x", "BYTES", [-1])], [("y", "FP32", [-1, 2])]),
     ],
-    ids=["unnamed", "named"],
+    ids=["unnamed", "named", "another name", "no free input", "another size"],
 )
-def test_an_axis_that_follows_an_inputs_length_stays_a_list(sig):
+def test_what_is_not_fixed_at_one_value_stays_a_list(sig):
     assert encode(sig, {"y": ([[0.5]], "f4")}, True) == [0.5]
     assert encode(sig, {"y": ([[0.5]], "f4")}, False) == [[0.5]]
-
-
-def test_a_free_axis_of_another_name_is_no_length():
-    sig = signature(
-        [("x", "INT64", [-1, -1], [None, "seq"])], [("y", "FP32", [-1, -1], [None, "dim"])]
-    )
-
-    assert encode(sig, {"y": ([[0.5]], "f4")}, True) == 0.5
 
 
 def test_several_outputs_make_an_object_for_each_example():
@@ -219,8 +230,8 @@ def test_texts_and_not_a_number_are_written():
     sig = signature([("x", "FP32", [-1, 3])], [("y", "BYTES", [-1, 2])])
 
     assert encode(sig, {"y": ([[b"cat", b"dog"]], object)}, True) == ["cat", "dog"]
-    assert encode(sig, {"y": ([[b"cat"]], object)}, True) == "cat"
-    assert encode(sig, {"y": ([[np.nan]], "f4")}, True) is None
+    assert encode(NUMBER, {"y": ([[b"cat"]], object)}, True) == "cat"
+    assert encode(NUMBER, {"y": ([[np.nan]], "f4")}, True) is None
 
 
 def test_an_unbatched_answer_is_the_tensor_itself():

@@ -19,10 +19,10 @@ SPECS = st.builds(
 
 @given(
     st.lists(SPECS, max_size=3).map(tuple), st.lists(SPECS, max_size=3).map(tuple), st.booleans(),
-    st.none() | st.integers(1, 64),
+    st.none() | st.integers(1, 64), st.booleans(),
 )  # fmt: skip
-def test_a_signature_round_trips(inputs, outputs, batched, most):
-    signature = Signature(inputs, outputs, batched, most)
+def test_a_signature_round_trips(inputs, outputs, batched, most, ragged):
+    signature = Signature(inputs, outputs, batched, most, ragged)
 
     assert Signature.from_json(signature.to_json()) == signature
 

@@ -14,7 +14,9 @@ from inferd.core.tensor import (
     as_bytes,
     dtype_named,
     dtype_of,
+    is_uneven,
     nbytes,
+    uneven,
 )
 
 
@@ -82,3 +84,22 @@ def test_payloads_are_counted():
 
     assert nbytes(texts) == 2 + 4 + 2 + 4
     assert nbytes(np.zeros((2, 3), np.float32)) == 24
+
+
+def test_rows_of_unequal_shapes_make_a_column():
+    rows = [np.ones((2, 3)), np.ones((2, 3)), np.ones((0, 3))]
+
+    for given in (rows, rows[:2], [np.array([b"a"], object)]):
+        column = uneven(given)
+        assert column.shape == (len(given),)
+        assert is_uneven(column)
+        assert [row.shape for row in column] == [row.shape for row in given]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones(2), np.array([b"a", "b"], object), np.array([[b"a"]], object), np.empty(0, object)],
+    ids=["numbers", "texts", "table", "empty"],
+)
+def test_other_arrays_are_no_such_column(array):
+    assert not is_uneven(array)

@@ -149,3 +149,118 @@ def test_a_made_up_input_that_is_refused_is_said_to_be_one(tmp_path, curve):
     )
     assert str(tmp_path) in caught.value.message
     assert "warmup: samples.json" in caught.value.help
+
+
+ASKED = """
+from inferd import Model
+
+class Asked(Model):
+    def __init__(self, k=1):
+        self.k = k
+
+    def predict(self, x: list[float]) -> list[float]:
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"class": "asked:Nobody"}, "model.yaml:1: class: "),
+        ({"class": "absent:Asked"}, "model.yaml:1: class: no module 'absent' (from 'absent:Asked')"),
+        ({"class": "asked:Asked", "parameters": {"n": 1}},
+         "model.yaml:2: parameters: asked:Asked: loading it raised TypeError"),
+    ],
+    ids=["class", "module", "parameters"],
+)  # fmt: skip
+def test_an_error_of_the_code_names_the_line_that_asked_for_it(tmp_path, options, words):
+    (tmp_path / "asked.py").write_text(ASKED)
+    places = {"class": "model.yaml:1", "parameters": "model.yaml:2"}
+    given = {**options, "directory": str(tmp_path), "places": places}
+    with pytest.raises(ModelFileError) as caught:
+        load(probe_spec(tmp_path, options=given))
+    assert caught.value.message.startswith(words)
+    assert caught.value.help
+
+
+def test_outputs_that_a_class_declares_are_held_against_its_answer(tmp_path):
+    source = """
+    from inferd import Model
+
+    class Probe(Model):
+        inputs = {"x": ("float32", [-1, 4])}
+        outputs = {"y": ("float32", [-1, 3])}
+
+        def predict(self, x):
+            return {"y": x[:, :2]}
+    """
+    with pytest.raises(ModelFileError, match=r"\[-1, 3\], the model answered shape \[1, 2\]"):
+        load(probe_spec(tmp_path, source))
+
+
+def test_outputs_that_were_learned_may_turn_out_otherwise(tmp_path, capfd):
+    source = """
+    from inferd import Model
+
+    class Probe(Model):
+        inputs = {"x": ("float32", [-1, 4])}
+
+        def predict(self, x):
+            return x[:, 0] if len(x) > 1 else x[:, :1]
+    """
+    _, loaded = load(probe_spec(tmp_path, source))
+
+    assert loaded.signature.outputs[0].shape == (-1, -1)
+    assert "the answer counts" in capfd.readouterr().err
+
+
+def onnx_file(path, nodes, inputs, outputs):
+    helper = pytest.importorskip("onnx.helper")
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node(*node[:3], **node[3]) for node in nodes], "g",
+        [value(*row) for row in inputs], [value(*row) for row in outputs],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    path.write_bytes(model.SerializeToString())
+    return probe_spec(path.parent, runtime="onnx", artifact=path, options={})
+
+
+def test_what_a_file_says_wrongly_of_its_outputs_is_put_right(tmp_path, capfd):
+    spec = onnx_file(
+        tmp_path / "w.onnx", [("NonZero", ["x"], ["y"], {})],
+        [("x", 1, ["n", 4])], [("y", 7, [2, 5])],
+    )  # fmt: skip
+    program, loaded = load(spec)
+
+    assert loaded.signature.outputs[0].shape == (2, -1)
+    assert program.chain.external == loaded.signature
+    assert "w.onnx): output 'y' is expected with shape [2, 5]" in capfd.readouterr().err
+
+
+def test_axes_that_are_crossed_are_no_batch(tmp_path):
+    node = ("Transpose", ["x"], ["y"], {})
+    crossed = onnx_file(tmp_path / "t.onnx", [node], [("x", 1, ["a", "b"])], [("y", 1, ["b", "a"])])
+    assert not load(crossed)[1].signature.batched
+
+    unsaid = onnx_file(tmp_path / "u.onnx", [node], [("x", 1, ["a", "b"])], [("y", 1, ["c", "d"])])
+    with pytest.raises(ModelFileError, match="u.onnx.*axis 0 is taken for the batch") as caught:
+        load(unsaid)
+    assert "batched: false" in caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "words"),
+    [
+        (("Constant", [], ["y"], {"value_float": 1.0}), [], "has no inputs"),
+        (("Relu", ["x"], ["y"], {}), [("x", 1, ["n", 0])], "'x', FP32 [-1, 0], has an axis of size 0"),
+    ],
+    ids=["no-inputs", "empty-axis"],
+)  # fmt: skip
+def test_a_file_that_nothing_can_be_asked_is_refused(tmp_path, node, inputs, words):
+    shape = [] if not inputs else ["n", 0]
+    spec = onnx_file(tmp_path / "e.onnx", [node], inputs, [("y", 1, shape)])
+    with pytest.raises(ModelFileError) as caught:
+        load(spec)
+    assert words in caught.value.message and "e.onnx" in caught.value.message

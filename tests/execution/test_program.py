@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from inferd.core.errors import DeadlineExceeded, InvalidInput, ModelFailed
 from inferd.core.signature import Signature
 from inferd.core.step import Step
+from inferd.core.tensor import uneven
 from inferd.execution.blocks import Block, each
+from inferd.execution.frames import FAILED, OK
 from inferd.execution.program import Program
 from inferd.scheduling.budget import RerunBudget
 from inferd.transforms.compile import compile_chain
@@ -137,6 +140,16 @@ def test_expired_entries_are_answered_and_not_run(pre):
     answers, outcome = run(subject, one(1), deadlines=[0.0])
     assert isinstance(answers[0], DeadlineExceeded)
     assert (runtime.sizes, outcome.rows, outcome.run) == ([], 0, 0)
+
+
+def test_an_empty_sequence_fails_alone_whatever_its_neighbours_are():
+    subject = program(pre=[("pad", {"axis": 1})], shape=(-1, -1))
+    rows = [np.ones((1, n), np.float32) for n in (2, 0, 3)]
+    outcome = subject.run([Block(1, {"x": x}) for x in rows], [inf] * 3, 0)
+
+    assert bytes(outcome.status) == bytes([OK, FAILED, OK])
+    assert isinstance(outcome.errors[1], InvalidInput) and "is empty" in outcome.errors[1].message
+    assert outcome.reruns == 0
 
 
 def test_ragged_entries_are_padded_together_and_answered_in_their_own_length():
@@ -307,3 +320,29 @@ def test_no_group_of_another_shape_begins_late():
 
     assert all(began < end for began in runtime.began)
     assert len(answers) == 6
+
+
+class Words:
+    """A runtime that answers each row with as many values as its first number says."""
+
+    name, releases_gil, keeps_inputs = "words", False, False
+
+    def __init__(self):
+        self.sizes = []
+
+    def run(self, inputs):
+        counts = inputs["x"][:, 0].astype(int)
+        self.sizes.append(len(counts))
+        return {"y": uneven([np.arange(n, dtype=np.float32) for n in counts])}
+
+
+def test_ragged_answers_of_one_batch_come_apart_by_entry():
+    runtime = Words()
+    ragged = replace(signature((-1, 1)), ragged=True)
+    subject = Program(runtime, compile_chain(ragged, [], [], Path()), "p v1")
+
+    answers, outcome = run(subject, one([2]), one([1]), one([0]), one([2], [2]))
+
+    assert answers == [[[0, 1]], [[0]], [[]], [[0, 1], [0, 1]]]
+    assert runtime.sizes == [5]
+    assert all(a.dtype == np.float32 for b in outcome.blocks for a in b.tensors.values())

@@ -26,7 +26,8 @@ from tests.execution.workers import (
     values,
 )
 
-from inferd.core.errors import InferdError, ModelFailed, ModelFileError
+from inferd.core.errors import InferdError, InvalidInput, ModelFailed, ModelFileError
+from inferd.execution import supervisor
 from inferd.execution.executor import FAILED, READY, RESTARTING, STOPPED
 from inferd.execution.supervisor import FAILURES_MAX, ProcessExecutor, parse_loaded
 
@@ -474,3 +475,20 @@ def test_the_loop_is_not_blocked_by_deaths_and_restarts(tmp_path):
 def test_nonsense_in_a_load_answer_is_not_taken_for_a_model(answer):
     with pytest.raises((InferdError, LookupError, TypeError, AttributeError)):
         parse_loaded(answer)
+
+
+def test_nonsense_in_a_load_answer_is_told_with_the_model_and_in_words(tmp_path, monkeypatch):
+    def refuses(answer):
+        raise InvalidInput("the golden request is empty")
+
+    monkeypatch.setattr(supervisor, "parse_loaded", refuses)
+
+    async def main():
+        executor = ProcessExecutor(launch(probe_spec(tmp_path)))
+        with pytest.raises(InferdError) as caught:
+            await executor.start(Ear())
+        assert caught.value.message.startswith("model probe v1: ")
+        assert caught.value.message.endswith(": the golden request is empty")
+        assert executor.state == FAILED
+
+    run(main())

@@ -46,6 +46,44 @@ def test_a_flat_model_directory(tree):
     assert (place.name, place.version, place.modelfile) == ("net", "1", root / "model.yaml")
 
 
+@pytest.mark.parametrize(
+    ("files", "path", "found"),
+    [
+        ({"net.onnx": "x", "model.yaml": ""}, "net.onnx", ("net", "1", "model.yaml")),
+        ({"net.py": "x", "model.yaml": ""}, "net.py", ("net", "1", "model.yaml")),
+        ({"net.py": "x", "model.yaml": ""}, "net.py:Net", ("Net", "1", "model.yaml")),
+        ({"iris/3/a.onnx": "x", "iris/model.yaml": ""}, "iris/3/a.onnx", ("iris", "3", "iris/model.yaml")),
+        ({"iris/3/a.py": "x", "iris/model.yaml": ""}, "iris/3/a.py:A", ("A", "1", "iris/model.yaml")),
+        ({"iris/3/a.onnx": "x", "model.yaml": ""}, "iris/3/a.onnx", ("a", "1", None)),
+        ({"a/net.onnx": "x", "model.yaml": ""}, "a/net.onnx", ("net", "1", None)),
+    ],
+    ids=["flat", "code", "class", "version", "class-of-version", "far-above", "above-no-version"],
+)  # fmt: skip
+def test_a_file_named_by_itself_keeps_its_model_yaml(tree, files, path, found):
+    root = tree(files)
+    (place,) = find(f"{root}/{path}", ENDINGS)
+    modelfile = None if found[2] is None else root / found[2]
+
+    assert (place.name, place.version, place.modelfile) == (found[0], found[1], modelfile)
+    assert modelfile is None or modelfile.is_relative_to(place.root)
+
+
+def test_a_class_in_the_working_directory_keeps_its_model_yaml(tree, monkeypatch):
+    root = tree({"sentiment.py": "x", "model.yaml": "", "app/models.py": "x"})
+    monkeypatch.chdir(root)
+
+    assert find("sentiment:S", ENDINGS)[0].modelfile == root / "model.yaml"
+    assert find("app.models:S", ENDINGS)[0].modelfile is None
+
+
+def test_a_model_yaml_among_the_files_of_a_version_is_misplaced(tree):
+    root = tree({"iris/1/model.yaml": "", "iris/1/a.onnx": "x"})
+    for path in ("iris/1/a.onnx", "iris/1", "iris"):
+        with pytest.raises(ConfigError, match="belongs beside the version") as caught:
+            find(root / path, ENDINGS)
+        assert caught.value.help == f"move it to {root / 'iris/model.yaml'}"
+
+
 def test_a_class_by_module_or_file(tree, monkeypatch):
     root = tree({"code.py": ""})
     monkeypatch.chdir(root)

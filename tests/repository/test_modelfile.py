@@ -4,7 +4,14 @@ import pytest
 
 from inferd.core.errors import ConfigError
 from inferd.core.step import Step
-from inferd.repository.modelfile import KEYS, check_runtime, read_modelfile, reference, spec_fields
+from inferd.repository.modelfile import (
+    KEYS,
+    check_runtime,
+    places,
+    read_modelfile,
+    reference,
+    spec_fields,
+)
 from inferd.repository.spec import Batching, Instances, ModelSpec
 
 FULL = """\
@@ -58,6 +65,17 @@ def test_every_key_reaches_its_field(read, tmp_path):
     assert set(fields) - {"artifact"} <= set(ModelSpec.__dataclass_fields__)
 
 
+def test_where_it_was_said_is_known_for_each_key_and_tensor(tmp_path):
+    file = tmp_path / "model.yaml"
+    file.write_text(FULL)
+    found = places(read_modelfile(file))
+
+    assert set(found) >= {"runtime", "factory", "executor"}
+    assert found["parameters"] == f"{file}:4"
+    assert found["signature.inputs.x"] == f"{file}:6"
+    assert found["signature.outputs.y"] == f"{file}:7"
+
+
 def test_automatic_is_the_default_and_can_be_said(read):
     fields, options = read("batching: auto\ninstances: auto\nthreads: auto\n")
     assert (fields, options) == ({"batching": Batching(), "instances": Instances()}, {})
@@ -70,6 +88,8 @@ def test_automatic_is_the_default_and_can_be_said(read):
     [
         pytest.param("runtme: onnx", "model.yaml:1: runtme: unknown key", id="unknown"),
         pytest.param("\nbatching: {max_sze: 3}", "model.yaml:2: batching.max_sze: unknown key", id="nested"),
+        pytest.param("signature:\n  inputs:\n  - {name: x, dtype: int8, shape: [-1, 0]}",
+                     "model.yaml:3: signature.inputs[0]: shape [-1, 0]: an axis of size 0", id="empty-axis"),
         pytest.param("batching: {max_size: 0}", "batching.max_size: 0 is out of range", id="zero"),
         pytest.param("batching: 3", "batching: must be auto or a mapping, not 3", id="batching"),
         pytest.param("batching: {max_delay: 2 weeks}", "unknown unit 'weeks'", id="unit"),

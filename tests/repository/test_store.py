@@ -42,6 +42,58 @@ def test_a_lone_file(tree):
     assert spec.options == {"directory": str(root)}
 
 
+def test_a_lone_file_is_served_as_the_model_yaml_beside_it_says(tree):
+    root = tree({"sd.pth": "t", "net.py": "", "model.yaml": "factory: net:Net\nwarmup: s.json\n",
+                 "s.json": "[]"})  # fmt: skip
+    spec = one(root / "sd.pth")
+
+    assert (spec.name, spec.options["factory"]) == ("sd", "net:Net")
+    assert (spec.modelfile, spec.warmup) == (root / "model.yaml", root / "s.json")
+    assert spec.options["places"] == {
+        "factory": f"{root}/model.yaml:1", "warmup": f"{root}/model.yaml:2",
+    }  # fmt: skip
+
+
+def test_a_lone_class_is_served_as_the_model_yaml_beside_it_says(tree):
+    said = "class: s:S\nartifact: w.bin\nparameters: {k: 1}\n"
+    root = tree({"s.py": "", "w.bin": "z", "model.yaml": said})
+    for path in (f"{root}/s.py:S", root / "s.py"):
+        spec = one(path)
+        assert (spec.runtime, spec.artifact) == ("python", root / "w.bin")
+        assert (spec.options["class"], spec.options["parameters"]) == ("s:S", {"k": 1})
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "says"),
+    [
+        ({"model.yaml": "warmpu: x"}, "a.onnx", "model.yaml:1: warmpu: unknown key"),
+        ({"model.yaml": "", "b.onnx": "x"}, "a.onnx", "model.yaml: may be about a.onnx or b.onnx"),
+        ({"model.yaml": "artifact: b.onnx"}, "a.onnx",
+         "model.yaml:1: artifact: names b.onnx, and a.onnx is served"),
+        ({"model.yaml": "class: t:T"}, "s.py", "model.yaml:1: class: names t:T, and s.py is served"),
+        ({"model.yaml": "class: t:T"}, "s.py:S", "class: names t:T, and s:S is served"),
+        ({"model.yaml": ""}, "s.py", "model.yaml: may be about s.py or a.onnx"),
+    ],
+    ids=["typo", "two", "another", "other-code", "other-class", "code-or-onnx"],
+)  # fmt: skip
+def test_a_model_yaml_beside_a_lone_file_is_never_passed_over(tree, files, path, says):
+    root = tree({"a.onnx": "x", "s.py": "", **files})
+    with pytest.raises(InferdError) as caught:
+        one(f"{root}/{path}")
+    assert says in caught.value.message and caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [("artifact: a.onnx", "a.onnx"), ("runtime: python", "s.py"), ("class: s:S", "s.py")],
+    ids=["artifact", "runtime", "class"],
+)
+def test_a_model_yaml_that_says_which_file_it_is_about_is_plain(tree, said, path):
+    root = tree({"a.onnx": "x", "b.onnx": "x", "s.py": "", "model.yaml": said})
+
+    assert one(root / path).modelfile == root / "model.yaml"
+
+
 def test_model_yaml_reaches_the_spec_and_crosses_as_json(tree):
     root = tree({
         "net/model.yaml": "factory: net:Net\nsignature: {inputs: [{name: x, dtype: float32, shape: [-1, 4]}]}\n"

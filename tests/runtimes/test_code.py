@@ -25,6 +25,28 @@ def test_a_module_of_a_package_that_lacks_it(tmp_path):
         load_module("nowhere.inner", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("files", "reference", "said", "help"),
+    [
+        ([], "a:b", "no module 'a' (from 'a:b')", "put a.py into "),
+        (["neat"], "net:Net", "no module 'net' (from 'net:Net')", "did you mean 'neat'?"),
+        (["far"], "pkg.mod:M", "no module 'pkg' (from 'pkg.mod:M')", "put pkg.py into "),
+        (["a"], "a:b", "a.py: has no 'b' (from 'a:b')", "define b there"),
+    ],
+    ids=["nothing", "near", "far", "empty-module"],
+)
+def test_what_is_not_found_says_what_asked_for_it_and_what_to_do(
+    tmp_path, files, reference, said, help
+):
+    for name in files:
+        (tmp_path / f"{name}.py").write_text("")
+    with pytest.raises(ModelFileError) as caught:
+        load_object(reference, tmp_path)
+
+    assert said in caught.value.message
+    assert caught.value.help.startswith(help)
+
+
 def test_errors_name_the_line_of_the_users_code(tmp_path, capfd):
     (tmp_path / "raising.py").write_text("\n\n1 / 0\n")
     with pytest.raises(ModelFileError, match=r"ZeroDivisionError: division by zero .*raising.py:3"):

@@ -86,3 +86,44 @@ def test_declarations_of_a_class():
     for wrong in (3, ("float32",), ("float32", 3), ("nope", [1]), ("float32", ["a"])):
         with pytest.raises(Unhinted):
             declared_spec("x", wrong)
+
+
+def test_what_is_returned_counts_where_parameters_say_nothing():
+    def method(output) -> float:
+        return output
+
+    found = read_hints(method)
+    assert (found.each, found.complete, found.inputs) == (True, False, {})
+    assert found.specs(found.outputs)[0].shape == (-1,)
+
+
+def test_a_parameter_without_a_hint_leaves_the_others():
+    def method(text: str, k):
+        return text
+
+    found = read_hints(method)
+    assert (found.each, found.complete, list(found.inputs)) == (True, False, ["text"])
+
+
+@pytest.mark.parametrize(
+    "hint", [np.ndarray, complex, abc.Iterator, npt.NDArray[np.complex128], set[int]], ids=str
+)
+def test_a_vague_hint_is_a_note_where_parameters_say_nothing(hint):
+    assert hints(Any, hint) is None
+
+
+@pytest.mark.parametrize(
+    ("x", "returned", "ragged"),
+    [
+        pytest.param(list[str], list[list[str]], True, id="lists"),
+        pytest.param(str, list[str], True, id="one-list-each"),
+        pytest.param(str, Annotated[np.ndarray, "float32", (-1,)], True, id="one-array-each"),
+        pytest.param(list[str], Annotated[np.ndarray, "float32", (-1, -1)], False, id="array"),
+        pytest.param(list[str], Annotated[list[list[str]], "bytes", (-1, 2)], False, id="fixed"),
+        pytest.param(list[str], list[str], False, id="one-value"),
+        pytest.param(str, str, False, id="one-value-each"),
+        pytest.param(list[list[str]], Any, False, id="unhinted"),
+    ],
+)
+def test_whether_rows_may_differ(x, returned, ragged):
+    assert hints(x, returned).ragged is ragged

@@ -223,3 +223,20 @@ def test_bytes_flipped_anywhere_give_a_model_or_a_refusal(save, linear):
         except ModelFileError:
             refused += 1
     assert refused
+
+
+@pytest.mark.parametrize(
+    ("kept", "shape"), [([1, 0, 0, 0], (-1, 1)), ([1, 1, 0, 0], (-1, -1))], ids=["one", "two"]
+)
+def test_a_size_of_one_that_the_exporter_left_out_is_found(save, kept, shape):
+    data = onnx_bytes(
+        [helper.make_node("Compress", ["x", "kept"], ["y"], axis=1)],
+        [value("x", ["batch", 4])],
+        [value("y", ["batch", "Compress_dim_1"])],
+        [numpy_helper.from_array(np.array(kept, bool), "kept")],
+    )
+    path = save("left.onnx", data)
+
+    assert load(path)[1].outputs[0].shape == shape
+    stated = {"outputs": [{"name": "y", "dtype": "float32", "shape": [-1, -1]}]}
+    assert load(path, signature=stated)[1].outputs[0].shape == (-1, -1)

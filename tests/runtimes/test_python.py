@@ -337,3 +337,85 @@ class M(Model):
 def test_a_signature_of_the_class_that_is_wrong_is_an_inferd_error(load):
     with pytest.raises(InferdError):
         load("class M(Model):\n  inputs = 3\n  def predict(self, x): return x\n")
+
+
+def test_a_single_value_returned_after_an_unhinted_parameter_means_one_example(load):
+    runtime, signature = load("""
+class M(Model):
+    def preprocess(self, text: str):
+        return np.full(2, len(text), np.float32)
+    def predict(self, x):
+        return x
+    def postprocess(self, output) -> float:
+        return float(output.sum())
+""")
+
+    assert signature.batched and shapes(signature.outputs) == {"output": ("FP32", (-1,))}
+    out = runtime.run(runtime.preprocess({"text": texts(b"abc", b"d")}))
+    assert runtime.postprocess(out)["output"].tolist() == [6, 2]
+
+
+def test_one_value_for_several_rows_is_refused(load):
+    with pytest.raises(ModelFileError) as caught:
+        load("""
+class M(Model):
+    def predict(self, texts: list[str]):
+        return [1.0 for _ in texts]
+    def postprocess(self, output):
+        return float(output.sum())
+""")
+
+    said = "postprocess returned a single value for the output 'output', and the batch has 2 rows"
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "ragged"),
+    [
+        pytest.param("def predict(self, texts: list[str]) -> list[list[str]]: return [t.split() for t in texts]", True, id="lists"),
+        pytest.param("def predict(self, texts: str) -> list[str]: return texts.split()", True, id="each"),
+        pytest.param("def predict(self, texts: str): return texts.split()", True, id="each-learned"),
+        pytest.param("outputs = {'w': ('string', [-1, -1])}\n  def predict(self, texts: list[str]): return [t.split() for t in texts]", True, id="declared"),
+        pytest.param("outputs = {'w': ('string', [-1, 2])}\n  def predict(self, texts: list[str]): return [t.split()[:2] for t in texts]", False, id="declared-fixed"),
+        pytest.param("outputs = {'w': ('float32', [-1, -1])}\n  def predict(self, x: Annotated[np.ndarray, 'float32', (-1, -1)]): return x", False, id="follows"),
+        pytest.param(f"def predict(self, x: {F}) -> {F}: return x", False, id="arrays"),
+        pytest.param("def predict(self, texts: list[str]) -> list[list[str]]: return [t.split() for t in texts]\n  def postprocess(self, output) -> list[int]: return [len(r) for r in output]", True, id="before-the-last"),
+    ],
+)  # fmt: skip
+def test_which_models_may_answer_rows_in_unequal_shapes(load, body, ragged):
+    assert load(f"class M(Model):\n  {body}\n")[1].ragged is ragged
+
+
+def test_ragged_answers_become_a_column(load):
+    runtime, _ = load("""
+class M(Model):
+    def predict(self, texts: list[str]) -> list[list[str]]:
+        return [t.split() for t in texts]
+""")
+
+    out = runtime.run({"texts": texts(b"a b", b"c")})["output"]
+    assert [row.tolist() for row in out] == [[b"a", b"b"], [b"c"]]
+    even = runtime.run({"texts": texts(b"a", b"c")})["output"]
+    assert even.tolist() == [[b"a"], [b"c"]]
+
+
+def test_ragged_answers_of_what_says_nothing_are_told_how(load):
+    runtime, _ = load("""
+class M(Model):
+    def predict(self, texts: list[str]):
+        return [t.split() for t in texts]
+""")
+
+    with pytest.raises(ModelFailed, match="is ragged") as caught:
+        runtime.run({"texts": texts(b"a b", b"c")})
+    assert "-> list[list[float]]" in (caught.value.help or "")
+
+
+def test_outputs_of_one_value_are_learned_as_such(load):
+    _, signature = load(f"""
+class M(Model):
+    def predict(self, x: {F}):
+        return x.sum(axis=1, keepdims=True)
+""")
+
+    assert shapes(signature.outputs) == {"output": ("FP32", (-1, 1))}

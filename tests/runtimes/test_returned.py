@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from inferd.core.signature import TensorSpec
-from inferd.core.tensor import BYTES, FP32, INT64
-from inferd.runtimes.returned import to_array, to_tensors
+from inferd.core.tensor import BYTES, FP32, INT64, is_uneven
+from inferd.runtimes.returned import Uneven, to_array, to_tensors
 
 Y = TensorSpec("y", FP32, (-1,))
 LABEL = TensorSpec("label", BYTES, (-1,))
@@ -81,3 +81,48 @@ def test_names():
 def test_what_cannot_be_named(value, specs, says):
     with pytest.raises(ValueError, match=says):
         to_tensors(value, specs)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "want"),
+    [
+        pytest.param([["a"], ["a", b"b"], []], BYTES, [[b"a"], [b"a", b"b"], []], id="texts"),
+        pytest.param([[1], [1, 2]], FP32, [[1.0], [1.0, 2.0]], id="numbers"),
+        pytest.param([[], ["a"]], None, [[], [b"a"]], id="learned-texts"),
+        pytest.param([[1], [1.5, 2], []], None, [[1.0], [1.5, 2.0], []], id="learned-numbers"),
+        pytest.param(
+            [np.ones((1, 2)), np.ones((3, 2))], FP32, [[[1, 1]], [[1, 1]] * 3], id="arrays"
+        ),
+    ],
+)
+def test_ragged_rows_make_a_column_where_they_may(value, dtype, want):
+    got = to_array(value, dtype, ragged=True)
+    assert is_uneven(got)
+    assert [row.tolist() for row in got] == want
+    assert len({row.dtype for row in got if row.size}) == 1
+    with pytest.raises(Uneven, match="ragged"):
+        to_array(value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "says"),
+    [
+        pytest.param([[[1], [1, 2]], [[1], [1]]], FP32, "ragged", id="within-a-row"),
+        pytest.param([1, [1, 2]], FP32, "ragged", id="unequal-ranks"),
+        pytest.param([[1, 2], ["a"]], None, "texts in some rows and numbers", id="mixed"),
+        pytest.param([["a"], [1, 2]], BYTES, "holds a int where text", id="no-text"),
+    ],
+)
+def test_what_is_no_column_either(value, dtype, says):
+    with pytest.raises(ValueError, match=says):
+        to_array(value, dtype, ragged=True)
+
+
+def test_outputs_by_name_may_be_ragged_each():
+    specs = [Y, TensorSpec("words", BYTES, (-1, -1))]
+    returned = {"y": [1.0, 2.0], "words": [["a"], []]}
+    rows = [{"y": 1, "words": ["a"]}, {"y": 2, "words": []}]
+    for value in (returned, tuple(returned.values()), rows):
+        got = to_tensors(value, specs, ragged=True)
+        assert got["y"].tolist() == [1, 2]
+        assert [row.tolist() for row in got["words"]] == [[b"a"], []]

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from inferd.core.errors import ModelFileError
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BOOL, BYTES, FP32, INT64
-from inferd.runtimes.signatures import declared, learn_outputs, reconcile, settle, trial_inputs
+from inferd.runtimes.signatures import (
+    declared,
+    fix_ones,
+    learn_outputs,
+    reconcile,
+    settle,
+    trial_inputs,
+)
 
 X = TensorSpec("x", FP32, (-1, -1), ("n", "s"))
 Y = TensorSpec("y", FP32, (-1, 3), ("n", None))
@@ -53,6 +63,26 @@ def test_batching_can_be_denied_and_bounded():
     assert settle(found, {}).batched
 
 
+@pytest.mark.parametrize(
+    ("inputs", "output", "batched"),
+    [
+        ([("a", "b")], ("b", "a"), False),
+        ([("a", "b")], ("c", "d"), True),
+        ([("a", "b")], ("a", "b"), True),
+        ([("n", "n")], ("n", "n"), True),
+        ([("a", "b"), ("b", "c")], ("b", "c"), True),
+        ([()], (), True),
+    ],
+    ids=["crossed", "other", "same", "one-name", "one-of-two", "none"],
+)
+def test_axis_0_that_is_named_like_another_axis_of_an_input_is_no_batch(inputs, output, batched):
+    x = tuple(TensorSpec(f"x{i}", FP32, (-1, -1), names) for i, names in enumerate(inputs))
+    found = Signature(x, (TensorSpec("y", FP32, (-1, -1), output),))
+
+    assert settle(found, {}).batched is batched
+    assert settle(found, {"signature": {"batched": True}}).batched
+
+
 def test_nonsense_names_the_place():
     with pytest.raises(ModelFileError, match=r"^m.onnx: signature"):
         declared({"signature": {"inputs": [row("x", "nope", [1])]}}, "m.onnx")
@@ -77,3 +107,63 @@ def test_outputs_are_learned_or_asked_for():
     with pytest.raises(ModelFileError, match="m: its outputs are not declared") as caught:
         learn_outputs(lambda inputs: 1 / 0, Signature((X,), ()), "m")
     assert "signature:" in (caught.value.help or "")
+
+
+def constant(width):
+    return lambda inputs: {"y": np.zeros((len(inputs["x"]), width), np.float32)}
+
+
+def follows(inputs):
+    return {"y": inputs["x"][:, ::8]}
+
+
+def refuses_more(inputs):
+    if inputs["x"].shape[1] > 8:
+        raise ValueError("too long")
+    return {"y": inputs["x"][:, :1]}
+
+
+def counts_words(inputs):
+    return {"y": np.zeros((len(inputs["t"]), inputs["t"][0].count(b" ")), np.float32)}
+
+
+FREE = TensorSpec("y", FP32, (-1, -1))
+
+
+@pytest.mark.parametrize(
+    ("spec", "output", "run", "shape"),
+    [
+        pytest.param(X, FREE, constant(1), (-1, 1), id="one"),
+        pytest.param(X, FREE, constant(3), (-1, -1), id="more"),
+        pytest.param(X, replace(FREE, symbols=("n", "dim_1")), constant(1), (-1, 1), id="symbol"),
+        pytest.param(X, replace(FREE, symbols=("n", "s")), constant(1), (-1, -1), id="an-inputs-symbol"),
+        pytest.param(X, FREE, follows, (-1, -1), id="follows"),
+        pytest.param(X, FREE, refuses_more, (-1, -1), id="refused"),
+        pytest.param(TensorSpec("t", BYTES, (-1,)), FREE, counts_words, (-1, -1), id="values"),
+        pytest.param(TensorSpec("x", FP32, (3,)), TensorSpec("y", FP32, (-1,)),
+                     lambda inputs: {"y": inputs["x"][:1]}, (1,), id="no-batch"),
+    ],
+)  # fmt: skip
+def test_free_axes_that_always_are_one_are_fixed(spec, output, run, shape):
+    found = fix_ones(run, Signature((spec,), (output,)))
+
+    assert found.outputs[0].shape == shape
+
+
+def test_two_runs_at_most_within_the_batch_and_none_where_nothing_is_free():
+    seen = []
+
+    def run(inputs):
+        seen.append(inputs["x"].shape)
+        return constant(1)(inputs)
+
+    fix_ones(run, Signature((X,), (TensorSpec("y", FP32, (-1, 1)),)))
+    assert seen == []
+    fix_ones(run, Signature((X,), (FREE,)))
+    assert seen == [(2, 8), (3, 64)]
+    seen.clear()
+    fix_ones(run, Signature((X,), (FREE,), max_batch=1))
+    assert seen == [(1, 8), (1, 64)]
+    seen.clear()
+    learned = learn_outputs(run, Signature((X,), ()), "m")
+    assert (seen, learned[0].shape) == ([(2, 8), (3, 64)], (-1, 1))

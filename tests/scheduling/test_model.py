@@ -121,6 +121,23 @@ def test_a_large_request_takes_turns_and_is_answered_whole():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("most", "given"),
+    [(1, {}), (4, {}), (4, {"curve": Curve(((1, 1e-6),))}), (4, {"max_size": 8})],
+    ids=["one at a time", "four", "four and very fast", "four and eight configured"],
+)
+def test_no_part_of_a_request_is_over_what_the_artifact_bears(most, given):
+    async def main():
+        one, plan = Instance(), BatchPlan(max_batch=most)
+        subject = BatchedModel("m", "3", SIGNATURE, plan, batcher(one, plan=plan, **given))
+        task = asyncio.create_task(subject(request(6)))
+        await answered(one, task)
+        assert task.result().outputs["y"].ravel().tolist() == list(range(6))
+        assert all(sum(map(len, rows)) <= most for rows in one.seen)
+
+    asyncio.run(main())
+
+
 def test_a_large_request_fails_as_one():
     async def main():
         one = Instance()

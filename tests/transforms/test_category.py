@@ -52,8 +52,36 @@ def test_unknown_may_be_zeros() -> None:
 
 @pytest.mark.parametrize("bad", [3, -1, 2**62], ids=["over", "negative", "huge"])
 def test_unknown_is_refused(bad: int) -> None:
-    with pytest.raises(InvalidInput, match="class from 0 to 2"):
+    with pytest.raises(InvalidInput, match=f"^one_hot: {bad} is not a class from 0 to 2$"):
         one_input(chain(ROW, [{"one_hot": 3}]), np.array([0, bad]))
+
+
+@pytest.mark.parametrize(
+    ("categories", "bad", "said", "help"),
+    [
+        pytest.param(["red", "blue", "green"], b"pink", "'pink' is not one of the 3 categories",
+                     "they are 'red', 'blue', 'green'", id="text"),
+        pytest.param([*range(10, 80, 10)], 25, "25 is not one of the 7 categories",
+                     "they are 10, 20, 30, 40, 50 and 2 more", id="number"),
+    ],
+)  # fmt: skip
+def test_an_unknown_category_is_said_plainly(
+    categories: list[object], bad: object, said: str, help: str
+) -> None:
+    sig = signature(spec("x", "float32", -1, len(categories)), spec("y", "float32", -1, 1))
+    kind = object if isinstance(bad, bytes) else np.int64
+
+    with pytest.raises(InvalidInput) as caught:
+        one_input(chain(sig, [{"one_hot": categories}]), np.array([bad], kind))
+
+    assert (caught.value.message, caught.value.help) == (f"one_hot: {said}", help)
+
+
+def test_an_unknown_number_of_a_table_is_said_plainly() -> None:
+    chained = chain(TABLE, [{"one_hot": {"categories": [1, 2, 3], "column": 1}}])
+
+    with pytest.raises(InvalidInput, match=r"^one_hot: 25\.1 is not one of the 3 categories"):
+        one_input(chained, np.array([[0, 25.1, 0]], np.float32))
 
 
 @pytest.mark.parametrize("bad", [0.5, np.nan, np.inf], ids=["fraction", "nan", "infinite"])

@@ -7,6 +7,7 @@ import pytest
 from tests.transforms.chains import TAGGER, answered, chain, one_input, signature, spec
 
 from inferd.core.errors import InvalidInput, ModelFailed
+from inferd.core.tensor import uneven
 from inferd.transforms.collate import Collated
 
 OUT = spec("y", "float32", -1, 3)
@@ -140,3 +141,51 @@ def test_inputs_reach_the_model_in_its_order() -> None:
 def test_collated_says_how_full_it_is() -> None:
     assert Collated({}, 1).fill == 1.0
     assert chain(TABLE).concatenate([{"x": np.ones((2, 4), "f")}]).fill == 1.0
+
+
+RAGGED = signature(spec("x", "float32", -1, 4), spec("y", "float32", -1, -1), ragged=True)
+
+
+def test_rows_that_a_model_answers_in_unequal_shapes_come_apart() -> None:
+    chained = chain(RAGGED)
+    rows = uneven([np.float32([1, 2]), np.float32([3]), np.float32([])])
+
+    out = answered(chained, y=rows)
+
+    assert chained.plan.split
+    assert not chained.identity
+    assert [row["y"].tolist() for row in out] == [[1, 2], [3], []]
+    assert answered(chained, y=np.ones((2, 3), "f"))["y"].shape == (2, 3)
+
+
+def test_steps_see_such_rows_one_by_one() -> None:
+    chained = chain(RAGGED, after=["softmax", {"sort": "descending"}, {"threshold": 0.4}])
+
+    out = answered(chained, y=uneven([np.float32([0, 0]), np.float32([0, 9, 0])]))
+
+    assert [row["index"].tolist() for row in out] == [[0, 1], [1]]
+
+
+def test_rows_that_are_cut_may_be_apart_already() -> None:
+    sig = signature(
+        [spec("ids", "int64", -1, "seq")],
+        [spec("tags", "float32", -1, "seq"), spec("words", "string", -1, -1)],
+        ragged=True,
+    )
+    chained = chain(sig, [{"pad": {"axis": 1}}])
+    collated = chained.concatenate([{"ids": np.ones((1, n), np.int64)} for n in (1, 3)])
+    words = uneven([np.array([b"a"], object), np.array([b"b", b"c"], object)])
+
+    out = chained.after({"tags": np.ones((2, 3), "f"), "words": words}, collated)
+
+    assert [row["tags"].tolist() for row in out] == [[1], [1, 1, 1]]
+    assert [row["words"].tolist() for row in out] == [[b"a"], [b"b", b"c"]]
+
+
+def test_a_column_of_too_few_rows_is_the_models_failure() -> None:
+    with pytest.raises(ModelFailed, match="for 3 examples"):
+        chain(RAGGED).after({"y": uneven([np.ones(1), np.ones(2)])}, Collated({}, 3))
+
+
+def test_tensors_that_a_class_renamed_pass() -> None:
+    assert list(chain(RAGGED).before({"z": np.ones((1, 4), "f")})) == ["z"]

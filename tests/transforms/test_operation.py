@@ -11,7 +11,7 @@ from tests.transforms.chains import chain, signature, spec
 from inferd.core.errors import ConfigError
 from inferd.core.tensor import FP32, INT64
 from inferd.transforms.draft import Axis, Draft
-from inferd.transforms.operation import Context, derived, pick
+from inferd.transforms.operation import Context, derived, pick, spoken
 from inferd.transforms.parameter import StepError
 
 FLOW = {"a": Draft("a", FP32, (Axis(),)), "b": Draft("b", INT64, (Axis(),))}
@@ -83,3 +83,19 @@ def test_a_rename_alone_is_done_as_well() -> None:
 def test_names_that_cannot_be(before: list[object], after: list[object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         chain(TWO, before, after)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        pytest.param(b"pink", "'pink'", id="bytes"),
+        pytest.param("pink", "'pink'", id="text"),
+        pytest.param(np.str_("pink"), "'pink'", id="numpy-text"),
+        pytest.param(b"\xff", "'\ufffd'", id="no-text"),
+        pytest.param("x" * 50, repr("x" * 40 + "..."), id="long"),
+        pytest.param(np.int64(3), "3", id="integer"),
+        pytest.param(np.float32(0.1), "0.1", id="float"),
+    ],
+)
+def test_elements_are_said_without_their_class(value: object, said: str) -> None:
+    assert spoken(value) == said

@@ -63,6 +63,49 @@ def test_longer_than_the_model_takes() -> None:
         chained.concatenate([{"x": np.ones((1, 7), np.float32)}])
 
 
+@pytest.mark.parametrize(
+    "params", [{}, {"multiple_of": 4}, {"mask": False}], ids=["longest", "multiple", "no-mask"]
+)
+def test_a_batch_of_empty_sequences_is_refused(params: dict[str, int]) -> None:
+    chained = chain(TAGGER if "mask" not in params else FREE, [{"pad": {"axis": 1, **params}}])
+    name = chained.external.inputs[0].name
+    empty = {name: np.ones((1, 0) if name == "ids" else (1, 0, 2), np.int64)}
+
+    with pytest.raises(InvalidInput, match=f"input '{name}' is empty along axis 1"):
+        chained.concatenate([empty, empty])
+
+
+def test_an_empty_sequence_is_filled_to_the_length_named() -> None:
+    chained = chain(FIXED, [{"pad": {"axis": 1, "to": 6}}])
+
+    chained.admit({"x": np.ones((1, 0), np.float32)})
+    assert chained.concatenate([{"x": np.ones((1, 0), np.float32)}]).inputs["x"].shape == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("params", "length", "said"),
+    [({}, 0, "is empty"), ({"to": 6}, 7, "is 7 long")],
+    ids=["empty", "too-long"],
+)
+def test_a_request_that_cannot_be_padded_is_refused_by_itself(
+    params: dict[str, int], length: int, said: str
+) -> None:
+    chained = chain(FIXED if params else FREE, [{"pad": {"axis": 1, **params}}])
+    shape = (1, length) if params else (1, length, 2)
+
+    with pytest.raises(InvalidInput, match=said):
+        chained.admit({"x": np.ones(shape, np.float32)})
+
+
+def test_before_other_steps_only_a_batch_can_tell() -> None:
+    chained = chain(FREE, [{"normalize": {"mean": 0, "std": 1}}, {"pad": 1}])
+    empty = {"x": np.ones((1, 0, 2), np.float32)}
+
+    chained.admit(empty)
+    with pytest.raises(InvalidInput, match="is empty"):
+        chained.concatenate([empty])
+
+
 def test_several_inputs_and_their_own_values() -> None:
     chained = chain(BERT, [{"pad": {"axis": 1, "value": {"input_ids": 9}}}])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from inferd.codecs.values import holds_one
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP16, DType
 
@@ -51,60 +52,79 @@ def _example(spec: TensorSpec, signature: Signature) -> Schema:
     return nested(spec.dtype, spec.shape[1:] if signature.batched else spec.shape)
 
 
+def _value(spec: TensorSpec, signature: Signature) -> Schema:
+    """Return the schema of an example of one input; a bare value will do where it holds one."""
+    example = _example(spec, signature)
+    bare = leaf(spec.dtype)
+    return {"anyOf": [bare, example]} if holds_one(spec, signature) and example != bare else example
+
+
 def simple_request(signature: Signature) -> Schema:
     """Return the schema of ``{"data": ...}``."""
-    inputs = signature.inputs
-    by_name: Schema = {
-        "type": "object",
-        "properties": {s.name: _example(s, signature) for s in inputs},
-        "required": [s.name for s in inputs],
-        "additionalProperties": False,
-    }
-    forms = [by_name]
-    if len(inputs) == 1:
-        forms.insert(0, _example(inputs[0], signature))
-    if signature.batched:
-        columns = {s.name: nested(s.dtype, s.shape) for s in inputs}
-        forms += [{"type": "array", "minItems": 1, "items": form} for form in list(forms)]
-        forms.append({**by_name, "properties": columns})
+    names = [s.name for s in signature.outputs]
     return {
         "type": "object",
         "properties": {
-            "data": {"anyOf": forms},
-            "outputs": {
-                "type": "array",
-                "items": {"enum": [s.name for s in signature.outputs]},
-                "minItems": 1,
-            },
-            "parameters": PARAMETERS,
+            "data": {"anyOf": _data(signature), "not": {"type": "null"}},
+            "outputs": {"type": ["array", "null"], "items": {"enum": names}, "minItems": 1},
+            "parameters": GIVEN,
         },
         "required": ["data"],
         "additionalProperties": False,
     }
 
 
+def _data(signature: Signature) -> list[Schema]:
+    """Return the forms of ``data``: one example and a batch, by name, bare and by position."""
+    inputs = signature.inputs
+    values = [_value(s, signature) for s in inputs]
+    by_name: Schema = {
+        "type": "object",
+        "properties": {s.name: v for s, v in zip(inputs, values, strict=True)},
+        "required": [s.name for s in inputs],
+        "additionalProperties": False,
+    }
+    by_order: Schema = {
+        "type": "array",
+        "prefixItems": values,
+        "minItems": len(values),
+        "maxItems": len(values),
+    }
+    lone = len(inputs) == 1
+    forms = [values[0] if lone else by_order, by_name]
+    if not signature.batched:
+        return forms
+    # In a batch of one input a bare value would be an example itself: [5] is one, not a batch of 5.
+    rows = _example(inputs[0], signature) if lone else by_order
+    columns = {s.name: _batch(_example(s, signature)) for s in inputs}
+    return [*forms, _batch(rows), _batch(by_name), {**by_name, "properties": columns}]
+
+
+def _batch(example: Schema) -> Schema:
+    return {"type": "array", "minItems": 1, "items": example}
+
+
 def simple_response(signature: Signature) -> Schema:
     """Return the schema of ``{"result": ...}``."""
     parts = {s.name: _part(s, signature) for s in signature.outputs}
-    one: Schema
-    one = next(iter(parts.values())) if len(parts) == 1 else {"type": "object", "properties": parts}
-    forms = [one, {"type": "array", "items": one}] if signature.batched else [one]
+    named: Schema = {"type": "object", "properties": parts, "additionalProperties": False}
+    # Where ``outputs`` asks for one of several, its value stands alone.
+    forms = [*parts.values()] if len(parts) == 1 else [named, *parts.values()]
+    if signature.batched:
+        forms = [*forms, *({"type": "array", "items": form} for form in forms)]
     return {"type": "object", "properties": {"result": {"anyOf": forms}}, "required": ["result"]}
 
 
 def _part(spec: TensorSpec, signature: Signature) -> Schema:
-    shape = spec.shape[1:] if signature.batched else spec.shape
-    if all(n in (1, -1) for n in shape):
-        return (
-            {"anyOf": [leaf(spec.dtype), nested(spec.dtype, shape)]} if shape else leaf(spec.dtype)
-        )
-    return nested(spec.dtype, shape)
+    return leaf(spec.dtype) if holds_one(spec, signature) else _example(spec, signature)
 
 
 PARAMETERS: Schema = {
     "type": "object",
     "additionalProperties": {"type": ["string", "number", "boolean"]},
 }
+GIVEN: Schema = {**PARAMETERS, "type": ["object", "null"]}
+"""Parameters of a request, which may be null as well as left out."""
 
 
 def oip_request(signature: Signature) -> Schema:
@@ -112,8 +132,8 @@ def oip_request(signature: Signature) -> Schema:
     return {
         "type": "object",
         "properties": {
-            "id": {"type": "string"},
-            "parameters": PARAMETERS,
+            "id": {"type": ["string", "null"]},
+            "parameters": GIVEN,
             "inputs": {
                 "type": "array",
                 "items": {"oneOf": [_tensor(spec) for spec in signature.inputs]}
@@ -121,12 +141,12 @@ def oip_request(signature: Signature) -> Schema:
                 else {},
             },
             "outputs": {
-                "type": "array",
+                "type": ["array", "null"],
                 "items": {
                     "type": "object",
                     "properties": {
                         "name": {"enum": [s.name for s in signature.outputs]},
-                        "parameters": PARAMETERS,
+                        "parameters": GIVEN,
                     },
                     "required": ["name"],
                 },
@@ -172,7 +192,7 @@ def _tensor(spec: TensorSpec) -> Schema:
             }
             if spec.shape
             else {"type": "array", "maxItems": 0},
-            "parameters": PARAMETERS,
+            "parameters": GIVEN,
             "data": {
                 "description": "Row-major, nested or flat."
                 + (" FP16 has no JSON form." if spec.dtype is FP16 else ""),

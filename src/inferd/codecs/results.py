@@ -1,9 +1,9 @@
 """Results of the simple dialect: output tensors to ``{"result": ...}`` and back.
 
 One rule forms the result of one example, alone or in a batch: its part of each output as nested
-lists; where that part is a single value, the value itself; several outputs make an object. Whether
-a part of one element is a value or a list must not depend on how long an input happened to be, so
-an axis that follows an input's length keeps its list.
+lists; several outputs make an object. An output that the signature fixes at one value for each
+example is that value. Whether a part is a value or a list is read off the signature alone, never
+off the data: an axis that may have another size keeps its list where it happens to be one long.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from inferd.codecs import json
-from inferd.codecs.values import to_array
+from inferd.codecs.values import holds_one, to_array
 from inferd.core.errors import InvalidInput
-from inferd.core.signature import Signature, TensorSpec
+from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 
 _ORIGIN = tuple((0,) * rank for rank in range(65))
@@ -27,7 +27,7 @@ class Results:
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
         self._batched = signature.batched
-        self._lists = frozenset(s.name for s in signature.outputs if _follows_input(s, signature))
+        self._values = frozenset(s.name for s in signature.outputs if holds_one(s, signature))
 
     def encode(
         self,
@@ -62,35 +62,19 @@ class Results:
 
     def _part(self, name: str, array: np.ndarray) -> Any:
         """Return one example's part; the batch axis, one long, is taken off."""
-        if array.size == 1 and name not in self._lists:
+        if array.size == 1 and name in self._values:
             return array[_ORIGIN[array.ndim]]
         return array[0] if self._batched else array
 
     def _column(self, name: str, array: np.ndarray) -> Any:
         rows = array.shape[0]
-        if array.ndim > 1 and array.size == rows and name not in self._lists:
+        if array.ndim > 1 and array.size == rows and name in self._values:
             return array.reshape(rows)
         return array
 
 
 def _items(column: np.ndarray) -> list[Any]:
     return list(column)
-
-
-def _follows_input(output: TensorSpec, signature: Signature) -> bool:
-    """Return whether a free axis of ``output`` is the length of some input.
-
-    The artifact's axis names decide; where it has none, any free input axis is taken as the cause.
-    """
-    start = 1 if signature.batched else 0
-    lengths = {symbol for spec in signature.inputs for symbol in _free_axes(spec, start)}
-    named = {symbol for symbol in lengths if symbol}
-    return any(symbol in named or (not symbol and lengths) for symbol in _free_axes(output, start))
-
-
-def _free_axes(spec: TensorSpec, start: int) -> list[str]:
-    symbols = spec.symbols or (None,) * len(spec.shape)
-    return [symbols[i] or "" for i in range(start, len(spec.shape)) if spec.shape[i] == -1]
 
 
 def decode_response(body: bytes, signature: Signature, single: bool) -> Tensors | list[Tensors]:

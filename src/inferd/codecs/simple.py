@@ -10,8 +10,8 @@ signature's order.
 
 The answer mirrors the question: one example gives one result, a batch gives a list with one result
 for each example, never squeezed. A result is the example's part of the output: an array as nested
-lists, and where that is one number the number itself. An axis that follows the length of an input
-is not dropped, so one token's scores stay a list. Several outputs give an object.
+lists, and where the signature fixes it at one number the number itself. An axis that is free is not
+dropped, so one token's scores stay a list. Several outputs give an object.
 
 Rows of unequal length, and models that answer rows in unequal shapes (``plan.split``), are decoded
 into one ``Tensors`` for each row.
@@ -27,7 +27,16 @@ import numpy as np
 from inferd.codecs import json
 from inferd.codecs.base import Decoded, check_rows, split_rows
 from inferd.codecs.results import Results
-from inferd.codecs.values import FLOATS, Ragged, check_shape, depth_of, is_b64, shown, to_array
+from inferd.codecs.values import (
+    FLOATS,
+    Ragged,
+    check_shape,
+    depth_of,
+    holds_one,
+    is_b64,
+    shown,
+    to_array,
+)
 from inferd.core.errors import InvalidInput, nearest
 from inferd.core.message import Parameters
 from inferd.core.plan import BatchPlan
@@ -141,10 +150,7 @@ class SimpleCodec:
         help = f"send {{input name: value}} with {names}, or the values in this order"
         if type(data) is not list or not data:
             raise InvalidInput(f"the model takes {len(specs)} inputs", help=help)
-        if any(
-            self._depth(value, spec) != self._rank(spec)
-            for value, spec in zip(data, specs, strict=False)
-        ):
+        if any(self._is_no_value(value, spec) for value, spec in zip(data, specs, strict=False)):
             if not self._signature.batched or any(
                 type(row) is not list or len(row) != len(specs) for row in data
             ):
@@ -155,6 +161,15 @@ class SimpleCodec:
         where = {spec.name: f"data[{i}]" for i, spec in enumerate(specs)}
         return self._columns(dict(zip(self._inputs, data, strict=True)), where)
 
+    def _is_no_value(self, value: Any, spec: TensorSpec) -> bool:
+        """Whether ``value`` is no example of an input, so that it can only be a row of a batch.
+
+        A row of bare values, ``[31, "Bonn"]``, nests as deep as one value ``[31]`` of shape ``[1]``.
+        """
+        if self._depth(value, spec) != self._rank(spec):
+            return True
+        return type(value) is list and len(value) > 1 and holds_one(spec, self._signature)
+
     def _rank(self, spec: TensorSpec) -> int:
         return len(spec.shape) - self._signature.batched
 
@@ -162,7 +177,7 @@ class SimpleCodec:
         """Return the rank of ``value``; a bare value stands for an example of one element."""
         depth = depth_of(value)
         rank = self._rank(spec)
-        return rank if depth == 0 and _holds_one(spec, rank) else depth
+        return rank if depth == 0 and holds_one(spec, self._signature) else depth
 
     def _example(self, value: Any, spec: TensorSpec, where: str) -> Any:
         rank, depth = self._rank(spec), self._depth(value, spec)
@@ -255,10 +270,6 @@ def _fast_width(signature: Signature) -> int:
     if spec.dtype not in (FP32, FP64) or len(spec.shape) != 2:
         return 0
     return spec.shape[1] if 0 < spec.shape[1] <= _SMALL else 0
-
-
-def _holds_one(spec: TensorSpec, rank: int) -> bool:
-    return all(n == 1 for n in spec.shape[len(spec.shape) - rank :])
 
 
 def _wrap(value: Any, rank: int) -> Any:

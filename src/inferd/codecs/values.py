@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from inferd.core.errors import InvalidInput
-from inferd.core.signature import TensorSpec
+from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, DType
 
 FLOATS = frozenset((float, int))
@@ -150,6 +150,11 @@ def check_shape(shape: Sequence[int], wanted: Sequence[int], spec: TensorSpec, w
             f"{what} of input {spec.name!r} must have shape {show_shape(wanted)}, "
             f"got {show_shape(shape)}"
         )
+
+
+def holds_one(spec: TensorSpec, signature: Signature) -> bool:
+    """Return whether an example's part of a tensor always is one value: no axis but of size 1."""
+    return all(n == 1 for n in (spec.shape[1:] if signature.batched else spec.shape))
 
 
 def shown(name: str) -> str:

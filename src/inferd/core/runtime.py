@@ -38,7 +38,10 @@ class Runtime(Protocol):
         ...
 
     def run(self, inputs: Tensors) -> Tensors:
-        """Run one batch: arrays with the batch on axis 0 (where batched), in signature order."""
+        """Run one batch: arrays with the batch on axis 0 (where batched), in signature order.
+
+        Where the signature says ``ragged``, an output may be a column of ``core.tensor.uneven``.
+        """
         ...
 
     def close(self) -> None:

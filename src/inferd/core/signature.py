@@ -63,12 +63,14 @@ class Signature:
 
     ``batched``: axis 0 is the batch everywhere. ``max_batch`` bounds it where the artifact does
     (1 for a model exported with a fixed batch of one); ``None`` leaves it to measurement.
+    ``ragged``: rows of one batch may be answered in unequal shapes.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     batched: bool = True
     max_batch: int | None = None
+    ragged: bool = False
 
     def input(self, name: str) -> TensorSpec | None:
         """Return the input of that name, or ``None``."""
@@ -80,12 +82,13 @@ class Signature:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
+        out: dict[str, Any] = {
             "inputs": [s.to_json() for s in self.inputs],
             "outputs": [s.to_json() for s in self.outputs],
             "batched": self.batched,
             "max_batch": self.max_batch,
         }
+        return {**out, "ragged": True} if self.ragged else out
 
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> Signature:
@@ -95,6 +98,7 @@ class Signature:
             tuple(TensorSpec.from_json(s) for s in row.get("outputs") or ()),
             bool(row.get("batched", True)),
             row.get("max_batch"),
+            bool(row.get("ragged")),
         )
 
 

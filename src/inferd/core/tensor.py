@@ -9,6 +9,7 @@ Sources: the datatype names are those of the Open Inference Protocol v2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +111,23 @@ def as_bytes(element: object) -> bytes:
     if isinstance(element, (bytearray, memoryview)):
         return bytes(element)
     raise InvalidInput(f"a BYTES element must be text or bytes, not {type(element).__name__}")
+
+
+def uneven(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return rows of unequal shapes as one column: an object array that holds an array for each.
+
+    Only a runtime whose signature says ``ragged`` may answer such a column; the chain around it
+    takes the rows apart again, so no one else sees one.
+    """
+    column = np.empty(len(rows), dtype=object)
+    for index, row in enumerate(rows):
+        column[index] = row
+    return column
+
+
+def is_uneven(array: np.ndarray) -> bool:
+    """Return whether ``array`` is a column made by ``uneven``."""
+    return array.dtype.hasobject and array.ndim == 1 and any(type(e) is np.ndarray for e in array)
 
 
 def nbytes(array: np.ndarray) -> int:

@@ -6,23 +6,22 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from inferd.codecs.results import encode_request
-from inferd.core.errors import InferdError, InvalidInput, ModelFailed, ModelFileError
+from inferd.core.errors import InferdError, ModelFileError
 from inferd.core.plan import BatchPlan
-from inferd.core.signature import Signature, TensorSpec
+from inferd.core.runtime import Runtime
+from inferd.core.signature import Signature
 from inferd.core.step import Step
-from inferd.core.tensor import Tensors, dtype_of
-from inferd.execution.blocks import Block
+from inferd.core.tensor import Tensors
 from inferd.execution.executor import Curve, Loaded
 from inferd.execution.golden import golden_samples
 from inferd.execution.measure import measure
+from inferd.execution.origin import Origin, check_signature
 from inferd.execution.program import Program
+from inferd.execution.proof import prove
 from inferd.runtimes.registry import create
 from inferd.transforms.compile import compile_chain
 
@@ -30,39 +29,29 @@ from inferd.transforms.compile import compile_chain
 def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, cpus: int) -> tuple[
     Program, Loaded
 ]:  # fmt: skip
-    """Load what ``ModelSpec.to_json`` describes, warm it up and measure it.
+    """Load what ``ModelSpec.to_json`` describes, prove it on its golden requests and measure it.
 
     ``threads``: intra-op threads of one run. ``curve``: a remembered cost curve (nothing is
     measured then). Raises ``InferdError``, never anything else.
     """
     start = time.perf_counter()
-    label = f"{spec['name']} v{spec['version']}"
+    origin = Origin.of(spec)
     try:
-        runtime = create(spec["runtime"])
-        options = {**spec["options"], "threads": threads}
-        artifact = Path(spec["artifact"]) if spec["artifact"] else Path(spec["directory"])
-        signature = runtime.load(artifact, options)
-        chain = compile_chain(
-            signature,
-            [Step.from_json(s) for s in spec["preprocess"]],
-            [Step.from_json(s) for s in spec["postprocess"]],
-            Path(spec["directory"]),
-        )
-        program = Program(runtime, chain, label)
-        golden = [chain.example()]
-        if spec["warmup"]:
-            golden = golden_samples(chain.external, chain.plan, Path(spec["warmup"]))
-        curve = _tried(program, golden, curve, cpus, spec)
-        if spec["signature"]:
-            check_declared(program, golden[0], chain.external, label)
+        runtime, signature = _loaded(spec, threads, origin)
+        program, golden, inputs, answered = _proven(spec, runtime, signature, origin)
+        if answered != signature:  # the artifact did not know its own outputs
+            signature = answered
+            program, golden, inputs, _ = _proven(spec, runtime, signature, origin)
+        curve = curve or measure(program, inputs, cpus)
     except InferdError:
         raise
     except MemoryError:
-        raise ModelFileError(f"model {label}: not enough memory to load it") from None
+        raise ModelFileError(f"{origin}: not enough memory to load it") from None
     except BaseException as error:
         raise ModelFileError(
-            f"model {label}: cannot be loaded: {type(error).__name__}: {error}"
+            f"{origin}: cannot be loaded: {type(error).__name__}: {error}"
         ) from error
+    chain = program.chain
     loaded = Loaded(
         signature=chain.external,
         plan=_borne(chain.plan, curve),
@@ -77,66 +66,40 @@ def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, 
     return program, loaded
 
 
+def _loaded(spec: Mapping[str, Any], threads: int, origin: Origin) -> tuple[Runtime, Signature]:
+    artifact = Path(spec["artifact"]) if spec["artifact"] else Path(spec["directory"])
+    try:
+        runtime = create(spec["runtime"])
+        signature = runtime.load(artifact, {**spec["options"], "threads": threads})
+    except InferdError as error:
+        raise origin.placed(error) from error.__cause__
+    check_signature(signature, origin)
+    return runtime, signature
+
+
+def _proven(
+    spec: Mapping[str, Any], runtime: Runtime, signature: Signature, origin: Origin
+) -> tuple[Program, list[Tensors], Tensors, Signature]:
+    """Return the program, its golden requests, what the runtime was given, and what it answers."""
+    chain = compile_chain(
+        signature,
+        [Step.from_json(s) for s in spec["preprocess"]],
+        [Step.from_json(s) for s in spec["postprocess"]],
+        Path(spec["directory"]),
+    )
+    program = Program(runtime, chain, origin.label)
+    golden = [chain.example()]
+    if spec["warmup"]:
+        golden = golden_samples(chain.external, chain.plan, Path(spec["warmup"]))
+    inputs, answered = prove(program, golden, signature, origin, spec["warmup"])
+    return program, golden, inputs, answered
+
+
 def _borne(plan: BatchPlan, curve: Curve) -> BatchPlan:
     """Bound the batch by what the model was seen to bear."""
     if curve.largest is None:
         return plan
     return replace(plan, max_batch=min(curve.largest, plan.max_batch or curve.largest))
-
-
-def _tried(
-    program: Program, golden: list[Tensors], curve: Curve | None, cpus: int, spec: Mapping[str, Any]
-) -> Curve:
-    """Run the golden requests and return the cost curve; says what was sent where they fail."""
-    try:
-        if curve is None:
-            return measure(program, golden, cpus)
-        _warm(program, golden)
-    except (ModelFailed, InvalidInput) as error:
-        shapes = ", ".join(f"{n} {list(a.shape)}" for n, a in golden[0].items())
-        what = f"a sample of {spec['warmup']}" if spec["warmup"] else f"a made-up input ({shapes})"
-        raise ModelFileError(
-            f"model {program.label} ({spec['artifact'] or spec['directory']}): "
-            f"{what} was refused: {error.message}",
-            help="give inputs the model accepts: `warmup: samples.json` in model.yaml; or correct the"
-            " signature there, if the model takes other shapes",
-        ) from None
-    return curve
-
-
-def check_declared(program: Program, golden: Tensors, declared: Signature, label: str) -> None:
-    """Refuse a model whose answer to its golden request is not what its signature declares."""
-    outcome = program.run([Block(1, golden)], [inf], 0)
-    for block in outcome.blocks:
-        for spec in declared.outputs:
-            said = _unlike(spec, block.tensors.get(spec.name))
-            if said:
-                raise ModelFileError(
-                    f"model {label}: output {spec.name!r} {said}",
-                    help="correct signature.outputs in model.yaml",
-                )
-
-
-def _unlike(spec: TensorSpec, array: np.ndarray | None) -> str:
-    """Say how an answer differs from what is declared of it; empty where it does not."""
-    if array is None:
-        return "is declared, the model answered none of that name"
-    fits = len(array.shape) == len(spec.shape) and all(
-        want in (-1, n) for want, n in zip(spec.shape, array.shape, strict=True)
-    )
-    if not fits:
-        shapes = list(spec.shape), list(array.shape)
-        return f"is declared with shape {shapes[0]}, the model answered shape {shapes[1]}"
-    if dtype_of(array) is not spec.dtype:
-        return f"is declared as {spec.dtype}, the model answered {dtype_of(array)}"
-    return ""
-
-
-def _warm(program: Program, golden: list[Tensors]) -> None:
-    for inputs in golden:
-        error = program.warm(inputs)
-        if error is not None:
-            raise error
 
 
 def describe_loaded(loaded: Loaded) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Measuring the cost curve at load: what one run takes at growing batch sizes, and with threads.
 
-At most ``BUDGET`` seconds. Points come from the runtime alone, on the golden request repeated, the
-least of several runs each (the least is what the machine can do; the rest is noise). What is too
-slow to measure here is learned from live batches. A model that says it takes batches and fails on
-more than so many rows is given no more.
+At most ``BUDGET`` seconds. Points come from the runtime alone, on what it is given for the golden
+request, repeated; the least of several runs each (the least is what the machine can do; the rest is
+noise). What is too slow to measure here is learned from live batches. A model that says it takes
+batches and fails on more than so many rows is given no more.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ REPEATS = 20
 PARALLEL_MIN = 0.0005
 
 
-def measure(program: Program, golden: list[Tensors], threads: int, budget: float = BUDGET) -> Curve:
-    """Return the cost curve of a loaded program; its error on a single row passes through."""
-    inputs = _runtime_inputs(program, golden[0])
+def measure(program: Program, inputs: Tensors, threads: int, budget: float = BUDGET) -> Curve:
+    """Return the cost curve of a loaded program; its error on a single row passes through.
+
+    ``inputs``: what its runtime is given for the golden request.
+    """
     plan = program.chain.plan
     largest = LARGEST if plan.batched else 1
     if plan.max_batch is not None:
@@ -67,25 +69,6 @@ def _run(program: Program, inputs: Tensors) -> Tensors:
     if program.runtime.keeps_inputs:
         inputs = {k: a.copy() for k, a in inputs.items()}
     return program.runtime.run(inputs)
-
-
-def _runtime_inputs(program: Program, golden: Tensors) -> Tensors:
-    """Run the golden request once through the whole program; return what the runtime was given."""
-    seen: list[Tensors] = []
-    run = program.runtime.run
-
-    def spy(inputs: Tensors) -> Tensors:
-        seen.append({k: np.array(a) for k, a in inputs.items()})
-        return run(inputs)
-
-    program.runtime.run = spy  # type: ignore[method-assign]
-    try:
-        warm = program.warm(golden)
-    finally:
-        del program.runtime.run
-    if warm is not None:
-        raise warm
-    return seen[0]
 
 
 def _repeat(inputs: Tensors, rows: int) -> Tensors:

@@ -153,6 +153,9 @@ class Program:
             parts = self._prepare_rows(tensors)
         if self._pre is not None:
             parts = [self._pre(p) for p in parts]
+        if self.chain.plan.length is not None:
+            for part in parts:
+                self.chain.admit(part)
         return parts
 
     def _prepare_rows(self, tensors: Tensors) -> list[Tensors]:

@@ -96,7 +96,10 @@ class ProcessExecutor:
             except (LookupError, TypeError, ValueError, AttributeError, InferdError) as error:
                 worker.kill(Loss("broken", "answered LOAD with nonsense"))
                 await worker.wait(1.0)
-                raise InferdError(f"a worker answered LOAD with nonsense: {error!r}") from None
+                told = error.message if isinstance(error, InferdError) else repr(error)
+                raise InferdError(
+                    f"model {self._launch.label}: its worker's answer to LOAD makes no sense: {told}"
+                ) from None
         except BaseException as error:
             self._watch.cancel()
             self.state, self.reason = FAILED, str(error)

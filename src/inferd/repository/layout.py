@@ -7,6 +7,9 @@
     <artifact>                                     a lone file: name = stem, version 1
     module:Class   file.py:Class                   Python code, version 1
 
+A ``model.yaml`` beside a file that is named by itself is that file's too: nothing that was written
+down is passed over because of how the PATH was given.
+
 Only names, kinds and sizes are looked at here, never contents. Hidden files are ignored. Nothing
 reached through a PATH may lie outside it, symbolic links included. Versions are whole numbers and
 are ordered as numbers.
@@ -94,29 +97,42 @@ def _reference(origin: str) -> Place:
         reference, directory = f"{file.stem}:{name}", file.absolute().parent
     else:
         reference, directory = origin, Path.cwd()
+        file = directory / f"{before}{_CODE}"
     if not OBJECT.fullmatch(reference):
         raise ConfigError(
             f"{origin}: no such file, and not a module:Class either",
             help="write a path, or for example `sentiment:Sentiment`",
         )
-    return Place(name, "1", directory, directory, origin, reference=reference)
+    found = _described(directory) if file.is_file() else None
+    root = found.parent if found else directory
+    return Place(name, "1", directory, root, origin, modelfile=found, reference=reference)
+
+
+def _described(directory: Path) -> Path | None:
+    """Return the ``model.yaml`` of whatever lies in ``directory``: a version's or a flat model's."""
+    own = directory / NAME
+    if not _VERSION.fullmatch(directory.name):
+        return own if own.is_file() else None
+    if own.is_file():
+        raise _misplaced(own, directory.parent)
+    above = directory.parent / NAME
+    return above if above.is_file() else None
 
 
 def _file(target: Path, origin: str) -> Place:
     target = target.absolute()
     parent = target.parent
-    above = parent.parent / NAME
-    if _VERSION.fullmatch(parent.name) and above.is_file():
+    found = _described(parent)
+    if found is not None and found.parent != parent:
         name = legal(parent.parent.name, str(parent.parent))
-        root = parent.parent
-        return Place(name, parent.name, parent, root, origin, target, above)
+        return Place(name, parent.name, parent, parent.parent, origin, target, found)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", target.stem).strip("-._")[:128]
     if not LEGAL.fullmatch(name):
         raise ConfigError(
             f"{origin}: no model name can be made of {target.stem!r}",
             help="rename the file, or put it into <name>/1/",
         )
-    return Place(name, "1", parent, parent, origin, target)
+    return Place(name, "1", parent, parent, origin, target, found)
 
 
 def legal(name: str, place: str) -> str:
@@ -252,14 +268,19 @@ def _model(
 def _version(directory: Path, folder: Path, root: Path, origin: str) -> Place:
     modelfile = folder / NAME
     if (directory / NAME).is_file():
-        raise ConfigError(
-            f"{directory / NAME}: belongs beside the version directories, in {folder.name}/"
-        )
+        raise _misplaced(directory / NAME, folder)
     if modelfile.is_file():
         inside(modelfile, root)
     name = legal(folder.name, str(folder))
     found = modelfile if modelfile.is_file() else None
     return Place(name, directory.name, directory, root, origin, modelfile=found)
+
+
+def _misplaced(modelfile: Path, folder: Path) -> ConfigError:
+    return ConfigError(
+        f"{modelfile}: belongs beside the version directories, in {folder.name}/",
+        help=f"move it to {folder / NAME}",
+    )
 
 
 def _flat(folder: Path, seen: Listing, root: Path, origin: str) -> Place:

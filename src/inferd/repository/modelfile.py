@@ -81,6 +81,20 @@ def spec_fields(section: Section) -> tuple[dict[str, Any], dict[str, Any]]:
     return fields, options
 
 
+def places(section: Section) -> dict[str, str]:
+    """Return ``file:line`` of each key, and of each declared tensor as ``signature.outputs.NAME``.
+
+    For the messages of those who find only later that what is said there is not so.
+    """
+    found = {key: section.where(key) for key in section}
+    signature = section.get("signature")
+    if isinstance(signature, Section):
+        for side in ("inputs", "outputs"):
+            for row in signature.get(side) or ():
+                found[f"signature.{side}.{row['name']}"] = row.where()
+    return found
+
+
 def check_runtime(section: Section, runtime: str) -> None:
     """Refuse keys that the runtime would ignore. Raises ``ConfigError`` naming the line."""
     for key in KEYS:

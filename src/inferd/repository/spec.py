@@ -38,7 +38,8 @@ class ModelSpec:
     ``directory``: where code, labels and samples are looked up first. ``runtime``: name in the
     runtimes registry. ``options``: the runtime's own keys (``class``, ``factory``, ``threads``,
     ``trust_pickle``, ``parameters`` ...), and always ``directory`` and the declared ``signature``,
-    so that they are all a runtime is given. ``signature``: as declared, raw. ``modelfile``: the
+    so that they are all a runtime is given; ``places`` is ``file:line`` of what ``model.yaml`` says,
+    by key, for messages. ``signature``: as declared, raw. ``modelfile``: the
     ``model.yaml`` read, if any. ``executor``: ``None`` is the server's. ``origin``: the PATH as the user gave it. Timeouts are
     seconds.
     """

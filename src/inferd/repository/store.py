@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from inferd.config.sources import Section
 from inferd.core.errors import ConfigError, ModelFileError, nearest
 from inferd.repository.layout import Place, find, inside, listing
-from inferd.repository.modelfile import NAME, check_runtime, read_modelfile, spec_fields
+from inferd.repository.modelfile import NAME, check_runtime, places, read_modelfile, spec_fields
 from inferd.repository.spec import ModelSpec
 
 PYTHON = "python"
@@ -98,9 +98,9 @@ def scan(
     specs: list[ModelSpec] = []
     origins: dict[str, str] = {}
     for path in paths:
-        places = find(path, formats.endings, every=every)
-        specs += [_spec(place, formats, trust_pickle) for place in places]
-        for name in dict.fromkeys(p.name for p in places):
+        found = find(path, formats.endings, every=every)
+        specs += [_spec(place, formats, trust_pickle) for place in found]
+        for name in dict.fromkeys(p.name for p in found):
             if name in origins:
                 raise ConfigError(
                     f"two models are named {name!r}: {origins[name]} and {path}",
@@ -123,6 +123,7 @@ def _spec(place: Place, formats: Formats, trust_pickle: Collection[str]) -> Mode
         raise section.error(
             "runtime", f"unknown runtime {declared!r}", help=nearest(declared, formats.runtimes)
         )
+    _check_code(place, options, section)
     if place.reference:
         options["class"] = place.reference
     if "class" in options and declared is None:
@@ -140,6 +141,8 @@ def _spec(place: Place, formats: Formats, trust_pickle: Collection[str]) -> Mode
     options["directory"] = str(place.directory)
     if "signature" in fields:
         options["signature"] = fields["signature"]
+    if section:
+        options["places"] = places(section)
     return ModelSpec(
         name=place.name,
         version=place.version,
@@ -154,6 +157,51 @@ def _spec(place: Place, formats: Formats, trust_pickle: Collection[str]) -> Mode
     )
 
 
+def _check_code(place: Place, options: Mapping[str, Any], section: Section) -> None:
+    """Refuse a ``class:`` that is another than the code which the PATH names."""
+    said = options.get("class")
+    if said is None:
+        return
+    served = place.reference
+    if served is None and place.file is not None and place.file.suffix == _CODE:
+        module = said.partition(":")[0].rpartition(".")[2]
+        served = said if module == place.file.stem else place.file.name
+    if served not in {None, said}:
+        raise section.error(
+            "class", f"names {said}, and {served} is served", help=_own_directory(place)
+        )
+
+
+def _check_file(
+    place: Place, file: Path, named: Path | None, options: Mapping[str, Any], section: Section,
+    formats: Formats,
+) -> None:  # fmt: skip
+    """Refuse a ``model.yaml`` that is, or may be, about another file than the one which is served."""
+    if named is not None:
+        if place.directory / named != file:
+            raise section.error(
+                "artifact", f"names {named}, and {file.name} is served", help=_own_directory(place)
+            )
+        return
+    if place.modelfile is None or place.modelfile.parent != place.directory or "class" in options:
+        return
+    if file.suffix == _CODE and section.get("runtime") == PYTHON:
+        return
+    others = sorted(
+        f.name for f in place.directory.iterdir()
+        if f.suffix.lower() in formats.endings and f.suffix != _CODE and f.name != file.name
+    )  # fmt: skip
+    if others:
+        raise ConfigError(
+            f"{place.modelfile}: may be about {file.name} or {', '.join(others[:5])}",
+            help=f"say which, for example `artifact: {file.name}`, or {_own_directory(place)}",
+        )
+
+
+def _own_directory(place: Place) -> str:
+    return f"give each model a directory of its own, {place.name}/{NAME} and {place.name}/1/"
+
+
 def _artifact(
     place: Place,
     named: Path | None,
@@ -162,11 +210,11 @@ def _artifact(
     section: Section,
     formats: Formats,
 ) -> Path | None:
-    if place.file is not None:
-        if named is not None and (place.directory / named) != place.file:
-            raise section.error("artifact", f"names {named}, and {place.file.name} is served")
+    code_alone = place.file is not None and place.file.suffix == _CODE and "class" in options
+    if place.file is not None and not (code_alone and named is not None):
+        _check_file(place, place.file, named, options, section, formats)
         return place.file
-    if place.reference is not None:
+    if place.reference is not None and named is None:
         return None
     if named is not None:
         return _beside(place, named, section, "artifact")

@@ -61,12 +61,9 @@ def load_module(name: str, directory: Path, wanted: str = "") -> ModuleType:
         if name != missing and not name.startswith(missing + "."):
             told = f"{_where(name, directory)}: imports {missing!r}, which is not installed"
             raise ModelFileError(told, help=f"pip install {missing.partition('.')[0]}") from None
-        beside = sorted(p.stem for p in directory.glob("*.py"))
         raise ModelFileError(
             f"no module {missing!r}{wanted}: looked in {home}, then on the import path",
-            help=nearest(missing, beside)
-            if beside
-            else f"put {missing.replace('.', '/')}.py into {home}, or install the package that has it",
+            help=_instead(missing, directory),
         ) from None
     except SyntaxError as error:
         place = f"{error.filename or _where(name, directory)}:{error.lineno or 1}"
@@ -77,6 +74,15 @@ def load_module(name: str, directory: Path, wanted: str = "") -> ModuleType:
         raise failed(f"{_where(name, directory)}: importing it raised", error) from error
     finally:
         _remember(home, before)
+
+
+def _instead(missing: str, directory: Path) -> str:
+    """Return the way out for a module that is not found: the nearest there is, or where to put it."""
+    hint = nearest(missing, (p.stem for p in directory.glob("*.py")))
+    if hint.startswith("did you mean"):
+        return hint
+    file = missing.replace(".", "/") + ".py"
+    return f"put {file} into {directory}, or install the package that has it"
 
 
 def _own_file(name: str, directory: Path) -> Path | None:

@@ -14,7 +14,8 @@ a ``TypedDict`` of these (returned)                one output for each key
 =================================================  ===========================================
 
 Where any hint is a single value (``float``, ``int``, ``bool``, ``str``, ``bytes``), the method is
-written for one example: it is called row by row, and its hints lack the batch axis.
+written for one example: it is called row by row, and its hints lack the batch axis. That holds for
+what it returns too, where nothing is hinted but that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -36,7 +37,9 @@ _SCALARS: dict[Any, str] = {
     float: "float32", int: "int64", bool: "bool", str: "bytes", bytes: "bytes",
 }  # fmt: skip
 _TEXT = {str: "text"}
+_VAGUE = {dict, Any, Mapping, inspect.Parameter.empty}
 OUTPUT = "output"
+T = TypeVar("T")
 
 
 class Unhinted(ValueError):
@@ -68,12 +71,26 @@ class Slot:
 class Hints:
     """What a method's hints say. ``outputs`` is empty where the return type is not hinted.
 
-    ``each``: the method is written for one example.
+    ``each``: the method is written for one example. ``complete``: every parameter is hinted, so
+    that ``inputs`` are all of its inputs.
     """
 
     inputs: dict[str, Slot]
     outputs: dict[str, Slot]
     each: bool
+    complete: bool = True
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the rows it returns may be of unequal shapes.
+
+        A batch returned as one array is even; lists, and values of one row at a time, need not be.
+        """
+        skip = 0 if self.each else 1
+        return any(
+            (self.each or s.element is not None) and -1 in s.spec.shape[skip:]
+            for s in self.outputs.values()
+        )
 
     def signature(self) -> Signature:
         """Return it with the batch axis, as clients see it."""
@@ -90,9 +107,10 @@ class Hints:
 
 
 def read_hints(method: Callable[..., Any]) -> Hints | None:
-    """Return what the hints of a bound method say, or ``None`` where a parameter has none.
+    """Return what the hints of a bound method say, or ``None`` where they say nothing.
 
-    Raises ``Unhinted`` for a hint that is there and says too little.
+    Raises ``Unhinted`` for a hint that says too little, where every parameter has one. Where one
+    has none the signature must be declared in any case, and such a hint is only a note.
     """
     try:
         hinted = typing.get_type_hints(method, include_extras=True)
@@ -103,14 +121,26 @@ def read_hints(method: Callable[..., Any]) -> Hints | None:
         if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}
     ]  # fmt: skip
     names = [p.name for p in parameters if p.default is p.empty or p.name in hinted]
-    vague = {dict, Any, Mapping, inspect.Parameter.empty}
-    if not names or any(_origin(hinted.get(n, Any)) in vague for n in names):
-        return None
-    inputs = {n: _slot(n, hinted[n]) for n in names}
+    told = {n: hinted[n] for n in names if _origin(hinted.get(n, Any)) not in _VAGUE}
     returned = hinted.get("return", Any)
-    outputs = {} if _origin(returned) in {*vague, type(None)} else _outputs(returned)
+    complete = bool(names) and len(told) == len(names)
+    read = {n: _read(_slot, n, hint, strict=complete) for n, hint in told.items()}
+    inputs = {n: slot for n, slot in read.items() if slot is not None}
+    silent = _origin(returned) in {*_VAGUE, type(None)}
+    outputs = {} if silent else _read(_outputs, returned, strict=complete) or {}
+    if not inputs and not outputs:
+        return None
     slots = [*inputs.values(), *outputs.values()]
-    return Hints(inputs, outputs, any(s.scalar for s in slots))
+    return Hints(inputs, outputs, any(s.scalar for s in slots), complete)
+
+
+def _read(read: Callable[..., T], *hint: Any, strict: bool) -> T | None:
+    try:
+        return read(*hint)
+    except (Unhinted, InferdError, TypeError):
+        if strict:
+            raise
+        return None
 
 
 def declared_spec(name: str, row: Any) -> TensorSpec:
@@ -134,7 +164,7 @@ def _outputs(hint: Any) -> dict[str, Slot]:
         rows = typing.get_type_hints(hint, include_extras=True)
         return {n: _slot(n, inner) for n, inner in rows.items()}
     if isinstance(origin, type) and issubclass(origin, Iterator):
-        return {OUTPUT: _slot(OUTPUT, typing.get_args(hint)[0])}
+        return {OUTPUT: _slot(OUTPUT, (typing.get_args(hint) or (Any,))[0])}
     return {OUTPUT: _slot(OUTPUT, hint)}
 
 

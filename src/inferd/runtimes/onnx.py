@@ -28,7 +28,14 @@ from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, DType, Tensors, dtype_named
 from inferd.runtimes.onnxfile import check_external_data, unshaped
 from inferd.runtimes.protowalk import Corrupt
-from inferd.runtimes.signatures import EXAMPLE, declared, learn_outputs, reconcile, trial_inputs
+from inferd.runtimes.signatures import (
+    EXAMPLE,
+    declared,
+    fix_ones,
+    learn_outputs,
+    reconcile,
+    trial_inputs,
+)
 
 _TYPES = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64",
@@ -72,7 +79,9 @@ class ONNXRuntime:
             found = Signature(found.inputs, outputs)
         if self._maps:
             found = self._count_classes(found)
-        return reconcile(found, options, str(artifact))
+        settled = reconcile(found, options, str(artifact))
+        stated = (options.get("signature") or {}).get("outputs")
+        return settled if stated else fix_ones(self.run, settled)
 
     def _read(self, artifact: Path, options: Options) -> tuple[Signature, set[str]]:
         """Return the signature and the names of outputs whose rank is not known."""

@@ -4,13 +4,18 @@
 executor as attributes of the runtime (``None`` where the class has none), which calls them around
 ``run``; so one bad request fails alone. Exceptions of the user's code pass through: the executor
 reports them with type and message, and writes the traceback to the worker's log.
+
+A method that returns lists, or is called row by row, may answer its rows in unequal shapes. The
+signature then says ``ragged``: every row is prepared and answered by itself, and ``predict`` still
+sees a batch.
 """
 
 from __future__ import annotations
 
 import inspect
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +28,7 @@ from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import Tensors
 from inferd.runtimes.code import failed, load_module, load_object
 from inferd.runtimes.hints import Hints, Unhinted, declared_spec, read_hints
-from inferd.runtimes.returned import to_tensors
+from inferd.runtimes.returned import Uneven, to_tensors
 from inferd.runtimes.signatures import EXAMPLE, declared, learn_outputs, settle
 
 HINT = (
@@ -31,6 +36,12 @@ HINT = (
     'Annotated[np.ndarray, "float32", (-1, 3)]` or `def predict(self, texts: list[str]) -> '
     "list[float]`, or " + EXAMPLE
 )
+
+LISTS = (
+    "where rows may differ, hint what is returned as lists: `-> list[list[float]]`; every row is "
+    "then answered by itself"
+)
+RECTANGLE = "fill the lists of one example to one length: a tensor has no ragged rows"
 
 
 class Call:
@@ -127,7 +138,8 @@ def join(chunks: Iterator[Any]) -> Any:
 class PythonRuntime:
     """One Python class.
 
-    ``streams``: ``predict`` is a generator; ``stream`` gives its chunks one by one.
+    ``streams``: ``predict`` is a generator; ``stream`` gives its chunks one by one. ``learned``: the
+    outputs are nowhere declared, and were learned from a trial run.
     """
 
     name = "python"
@@ -136,6 +148,7 @@ class PythonRuntime:
 
     def __init__(self) -> None:
         self.streams = False
+        self.learned = False
         self.preprocess: Callable[[Tensors], Tensors] | None = None
         self.postprocess: Callable[[Tensors], Tensors] | None = None
         self._model: Any = None
@@ -144,6 +157,7 @@ class PythonRuntime:
         self._post: Call | None = None
         self._outputs: tuple[TensorSpec, ...] | None = None
         self._batched = True
+        self._ragged = False
 
     def load(self, artifact: Path, options: Options) -> Signature:
         own = artifact if artifact.is_dir() else artifact.parent
@@ -176,7 +190,8 @@ class PythonRuntime:
         first, last = self._pre or self._predict, self._post or self._predict
         inputs = (wanted.inputs if wanted else ()) or _attribute(self._model, "inputs", place)
         outputs = (wanted.outputs if wanted else ()) or _attribute(self._model, "outputs", place)
-        if not inputs and first.hints is not None:
+        stated = bool(outputs)
+        if not inputs and first.hints is not None and first.hints.complete:
             inputs = first.hints.specs(first.hints.inputs)
         if not outputs and last.hints is not None:
             outputs = last.hints.specs(last.hints.outputs)
@@ -190,11 +205,15 @@ class PythonRuntime:
         if outputs:
             self._outputs = outputs
         else:
+            self.learned = True
+            self._batched = settle(Signature(inputs, ()), options).batched
             outputs = learn_outputs(self._whole, Signature(inputs, ()), place)
         signature = settle(Signature(inputs, outputs), options)
         self._batched = signature.batched
         self._outputs = outputs
-        return signature
+        calls = [c for c in (self._pre, self._predict) if c is not None and c is not last]
+        self._ragged = may_differ(signature, last.hints, [c.hints for c in calls], stated=stated)
+        return replace(signature, ragged=self._ragged)
 
     def _whole(self, inputs: Tensors) -> Tensors:
         """Answer one request as the executor would: all three verbs."""
@@ -203,7 +222,9 @@ class PythonRuntime:
         return self._run_post(outputs) if self._post else outputs
 
     def run(self, inputs: Tensors) -> Tensors:
-        outputs = self._tensors(self._predict, inputs, None if self._post else self._outputs)
+        specs = None if self._post else self._outputs
+        returned = self._predict(inputs)
+        outputs = self._converted(self._predict, returned, specs, ragged=self._ragged)
         if self._batched:
             _check_rows(self._predict.name, inputs, outputs)
         return outputs
@@ -223,7 +244,10 @@ class PythonRuntime:
 
     def _run_post(self, outputs: Tensors) -> Tensors:
         assert self._post is not None
-        return self._tensors(self._post, outputs, self._outputs)
+        answer = self._tensors(self._post, outputs, self._outputs)
+        if self._batched:
+            _check_rows(self._post.name, outputs, answer)
+        return answer
 
     def _tensors(
         self, call: Call, given: Tensors, specs: tuple[TensorSpec, ...] | None, default: str = "output"
@@ -231,10 +255,14 @@ class PythonRuntime:
         return self._converted(call, call(given), specs, default)
 
     def _converted(
-        self, call: Call, returned: Any, specs: tuple[TensorSpec, ...] | None, default: str = "output"
+        self, call: Call, returned: Any, specs: tuple[TensorSpec, ...] | None, default: str = "output",
+        *, ragged: bool = False,
     ) -> Tensors:  # fmt: skip
         try:
-            return to_tensors(returned, specs, default)
+            return to_tensors(returned, specs, default, ragged=ragged)
+        except Uneven as error:
+            help = RECTANGLE if self._ragged else LISTS
+            raise ModelFailed(f"what {call.name} returned {error}", help=help) from None
         except ValueError as error:
             raise ModelFailed(f"what {call.name} returned {error}") from None
 
@@ -303,6 +331,29 @@ def _attribute(model: Any, name: str, place: str) -> tuple[TensorSpec, ...]:
         return tuple(declared_spec(str(k), row) for k, row in value.items())
     except Unhinted as error:
         raise ModelFileError(f"{place}.{name}: {error}") from None
+
+
+def may_differ(
+    signature: Signature, last: Hints | None, before: Sequence[Hints | None], *, stated: bool
+) -> bool:
+    """Return whether the rows of one request may be answered in unequal shapes.
+
+    ``last``: what the method says that gives the outputs, ``before``: what those before it say.
+    ``stated``: the outputs are declared, and not by hints; a free axis is then taken for the rows'
+    own unless an input has one that it may follow.
+    """
+    if not signature.batched:
+        return False
+    if any(hints is not None and hints.ragged for hints in before):
+        return True
+    free = [s.name for s in signature.outputs if -1 in s.shape[1:]]
+    if not free or (last is not None and last.each):
+        return bool(free)
+    hinted = last.outputs if last is not None else {}
+    follows = any(-1 in s.shape[1:] for s in signature.inputs)
+    return any(
+        (n in hinted and hinted[n].element is not None) or (stated and not follows) for n in free
+    )
 
 
 def _check_rows(what: str, inputs: Tensors, outputs: Tensors) -> None:

@@ -18,10 +18,12 @@ from inferd.transforms.operation import (
     Kernel,
     Operation,
     Transform,
+    spoken,
 )
 from inferd.transforms.parameter import INTEGER, LIST, POSITIVE, Args, Parameter, StepError, choice
 
 MAX_DEPTH = 1 << 20
+_SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -117,14 +119,18 @@ class OneHot:
                 known &= np.floor(x) == x
             codes = np.where(known, x, -1).astype(np.int64)
         if not self.ignore and not known.all():
-            bad = x.reshape(-1)[np.flatnonzero(~known.reshape(-1))[0]]
-            what = (
-                "one of the categories"
-                if self.categories
-                else f"a class from 0 to {self.depth - 1}"
-            )
-            raise InvalidInput(f"{bad!r} is not {what}")
+            raise self._unknown(x.reshape(-1)[np.flatnonzero(~known.reshape(-1))[0]])
         return codes
+
+    def _unknown(self, bad: Any) -> InvalidInput:
+        if self.categories is None:
+            return InvalidInput(f"one_hot: {spoken(bad)} is not a class from 0 to {self.depth - 1}")
+        some = [spoken(c) for c in list(self.categories)[:_SHOWN]]
+        more = len(self.categories) - len(some)
+        return InvalidInput(
+            f"one_hot: {spoken(bad)} is not one of the {len(self.categories)} categories",
+            help=f"they are {', '.join(some)}{f' and {more} more' if more else ''}",
+        )
 
     def _looked_up(self, x: np.ndarray, table: dict[Any, int]) -> np.ndarray:
         codes = np.empty(x.shape, np.int64)

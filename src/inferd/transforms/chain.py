@@ -17,7 +17,7 @@ import numpy as np
 from inferd.core.errors import InferdError, InvalidInput, ModelFailed
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
-from inferd.core.tensor import BYTES, Tensors
+from inferd.core.tensor import BYTES, Tensors, is_uneven
 from inferd.transforms.collate import Collated, Collator
 from inferd.transforms.draft import Flow
 from inferd.transforms.example import example
@@ -78,7 +78,9 @@ class Chain:
         self.external = external
         self.plan = plan
         self.by_item = bool(item)
-        self.identity = not (item or collator.units or batch or fixed or outputs.steps)
+        self.identity = not (
+            item or collator.units or batch or fixed or outputs.steps or plan.split
+        )
         self._lifted = lifted
         self._item = item
         self._item_specs = item_specs
@@ -110,6 +112,15 @@ class Chain:
                     step.run(tensors)
         self._check_example(tensors)
         return tensors
+
+    def admit(self, block: Tensors) -> None:
+        """Refuse a request (batch on axis 0) that cannot be padded, before it meets others.
+
+        Raises ``InvalidInput``.
+        """
+        if not self._lifted:
+            with _blamed("pad", InvalidInput):
+                self._collator.admit(block)
 
     def collate(self, rows: Sequence[Mapping[str, Any]]) -> Collated:
         """Join examples (no batch axis) to a batch; ragged axes are padded where ``pad`` says.
@@ -145,8 +156,9 @@ class Chain:
                 raise InvalidInput(
                     f"an example becomes {list(shape)} for {name!r}; the model takes {list(wanted)}"
                 )
-        ordered = {name: tensors[name] for name in self._order}
-        return _lowered(ordered) if self._lifted else ordered
+        if all(name in tensors for name in self._order):  # a class's preprocess may rename them
+            tensors = {name: tensors[name] for name in self._order}
+        return _lowered(tensors) if self._lifted else tensors
 
     def after(self, outputs: Tensors, collated: Collated) -> list[Tensors] | Tensors:
         """Run the steps after the model.
@@ -156,19 +168,18 @@ class Chain:
         """
         tensors = _raised(outputs) if self._lifted else dict(outputs)
         steps, cut_at = self._outputs.steps, self._outputs.cut_at
+        rows: list[Tensors] | None = None
+        if self.plan.split and any(map(is_uneven, tensors.values())):
+            rows = _rows(tensors, collated.rows)
         for step in steps[:cut_at]:
-            _run(step, tensors)
+            _run(step, [tensors] if rows is None else rows)
         with _blamed("unpad", ModelFailed):
-            rows = self._cut(tensors, collated)
-        for number, step in enumerate(steps[cut_at:], cut_at):
+            rows = self._cut(tensors, rows, collated)
+        for step in steps[cut_at:]:
             if rows is None and step.ragged:
                 with _blamed("outputs", ModelFailed):
                     rows = _rows(tensors, collated.rows)
-            if rows is None:
-                _run(steps[number], tensors)
-            else:
-                for row in rows:
-                    _run(step, row)
+            _run(step, [tensors] if rows is None else rows)
         if rows is None:
             tensors = self._in_order(tensors)
             return _lowered(tensors) if self._lifted else tensors
@@ -201,16 +212,22 @@ class Chain:
                     f"{draft.dtype.name} {list(wanted)} is taken"
                 )
 
-    def _cut(self, tensors: Tensors, collated: Collated) -> list[Tensors] | None:
-        """Cut outputs to their rows' own lengths; ``None`` where all rows stay of one shape."""
+    def _cut(
+        self, tensors: Tensors, rows: list[Tensors] | None, collated: Collated
+    ) -> list[Tensors] | None:
+        """Cut outputs to their rows' own lengths; ``None`` where all rows stay of one shape.
+
+        ``rows``: the outputs where they are apart already.
+        """
         lengths = collated.lengths
-        cuts = {n: axes for n, axes in self._outputs.cuts.items() if n in tensors}
+        there = tensors if rows is None else rows[0]
+        cuts = {n: axes for n, axes in self._outputs.cuts.items() if n in there}
         if lengths is None or not cuts:
-            return None
+            return rows
         used = {unit for axes in cuts.values() for _, unit in axes}
         uneven = any(n.size and (n != n[0]).any() for n in (lengths[unit] for unit in used))
-        if uneven:
-            rows = _rows(tensors, collated.rows)
+        if uneven or rows is not None:
+            rows = _rows(tensors, collated.rows) if rows is None else rows
             for i, row in enumerate(rows):
                 _trim(row, cuts, [int(n[i]) for n in lengths], collated.padded)
             return rows
@@ -240,7 +257,11 @@ def _rows(tensors: Tensors, count: int) -> list[Tensors]:
             raise ModelFailed(
                 f"the model answered {name!r} as {list(array.shape)} for {count} examples"
             )
-    return [{n: a[i : i + 1] for n, a in tensors.items()} for i in range(count)]
+    apart = {n for n, a in tensors.items() if is_uneven(a)}
+    return [
+        {n: a[i][None] if n in apart else a[i : i + 1] for n, a in tensors.items()}
+        for i in range(count)
+    ]
 
 
 def _array(value: Any) -> np.ndarray:
@@ -270,9 +291,10 @@ def _lowered(tensors: Tensors) -> Tensors:
     return {name: array.reshape(array.shape[1:]) for name, array in tensors.items()}
 
 
-def _run(step: NamedApply, tensors: Tensors) -> None:
+def _run(step: NamedApply, blocks: Sequence[Tensors]) -> None:
     with _blamed(step.name, ModelFailed):
-        step.run(tensors)
+        for tensors in blocks:
+            step.run(tensors)
 
 
 @contextmanager

@@ -65,6 +65,16 @@ class Collator:
                     step(block)
         return self._padded(blocks)
 
+    def admit(self, block: Tensors) -> None:
+        """Refuse, by itself, what could not stand alone in a batch. Raises ``InvalidInput``.
+
+        A row of no elements would be answered or not by the length of its neighbours otherwise.
+        Where steps run before padding, lengths are not known yet and only a batch can tell.
+        """
+        if not self.steps:
+            for unit in self.units:
+                unit.padded(_length(unit, block))
+
     def _plain(self, blocks: Sequence[Tensors]) -> Collated:
         inputs = _joined(blocks)
         return Collated(inputs, _rows(inputs))

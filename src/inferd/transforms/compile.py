@@ -69,7 +69,8 @@ def compile_chain(
         max_batch=seen.max_batch if signature.batched else 1,
         key_axes=() if skip else inputs.key_axes,
         length=None if skip else inputs.length,
-        split=signature.batched and (outputs.ragged or inputs.split(cut=bool(stage.cuts))),
+        split=signature.batched
+        and (signature.ragged or outputs.ragged or inputs.split(cut=bool(stage.cuts))),
     )
     return Chain(
         seen,

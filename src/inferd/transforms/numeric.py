@@ -23,6 +23,7 @@ from inferd.transforms.operation import (
     Kernel,
     Operation,
     Transform,
+    spoken,
 )
 from inferd.transforms.parameter import DTYPE, INTEGER, NUMBER, NUMBERS, Args, Parameter, StepError
 
@@ -98,7 +99,7 @@ def _parsed(x: np.ndarray) -> np.ndarray:
         try:
             out[index] = float(text)
         except ValueError:
-            raise InvalidInput(f"{text[:40]!r} is not a number") from None
+            raise InvalidInput(f"cast: {spoken(text)} is not a number") from None
     return out
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,7 @@ ITEM = "item"
 BATCH = "batch"
 PREPROCESS = "preprocess"
 POSTPROCESS = "postprocess"
+_LONGEST = 40
 
 Apply = Callable[[Tensors], None]
 Kernel = Callable[[np.ndarray], np.ndarray]
@@ -232,6 +233,14 @@ def pick(flow: Flow, named: str | None, fits: Callable[[Draft], bool]) -> list[s
         there = ", ".join(f"{n} ({d.text()})" for n, d in flow.items()) or "none"
         raise StepError("no tensor here fits", help=f"name one with input:; there are: {there}")
     return found
+
+
+def spoken(value: Any) -> str:
+    """Return an element as messages show it: texts quoted and not at any length, numbers bare."""
+    if isinstance(value, (bytes, str)):
+        text = value.decode(errors="replace") if isinstance(value, bytes) else value
+        return repr(str(text) if len(text) <= _LONGEST else text[:_LONGEST] + "...")
+    return str(value)
 
 
 def _each(work: list[tuple[str, str, Kernel | None]]) -> Apply | None:

@@ -53,7 +53,16 @@ class PadUnit:
     unpad: bool | tuple[str, ...] = ()
 
     def padded(self, longest: int) -> int:
-        """Return the common length. Raises ``InvalidInput`` for rows longer than the model takes."""
+        """Return the common length.
+
+        Raises ``InvalidInput`` for rows longer than the model takes, and for empty ones that nothing
+        fills: no model computes anything from a sequence of no elements.
+        """
+        if self.to is None and longest == 0:
+            name = next(iter(self.values))
+            raise InvalidInput(
+                f"input {name!r} is empty along axis {self.axis}", help="send at least one element"
+            )
         if self.to is not None:
             if longest > self.to:
                 name = next(iter(self.values))
