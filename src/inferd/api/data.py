@@ -12,7 +12,7 @@ from inferd.api.inference import Inference, resolve
 from inferd.api.offload import Offload
 from inferd.api.oip import OIPDoors
 from inferd.api.plane import Door, Observer, Plane, observe_nothing
-from inferd.api.reply import Starter
+from inferd.api.reply import PredictingDoor
 from inferd.api.routes import DATA, routes_of
 from inferd.api.settings import ApiSettings
 from inferd.api.simple import SimpleDoors
@@ -45,8 +45,8 @@ def data_plane(
     oip = OIPDoors(table, inference, readiness, product)
     health = HealthDoors(readiness)
     predicting = {
-        "predict": Starter(simple.predict, inference, clock),
-        "oip_infer": Starter(oip.infer, inference, clock),
+        "predict": PredictingDoor(simple.predict, inference, clock),
+        "oip_infer": PredictingDoor(oip.infer, inference, clock),
     }
     doors: dict[str, Door] = {
         "healthz": health.live,
@@ -57,14 +57,14 @@ def data_plane(
         "oip_models": oip.models,
         "oip_model": oip.model,
         "oip_model_ready": oip.model_ready,
-        **{name: starter.answer for name, starter in predicting.items()},
+        **{name: door.answer for name, door in predicting.items()},
     }
     return Plane(
         routes_of(DATA),
         doors,
         Guard(settings, clock, authorize, lambda call: taken(table, call)),
         RequestIds(ids),
-        starts={name: starter.start for name, starter in predicting.items()},
+        starts={name: door.start for name, door in predicting.items()},
         observer=observer,
         cors=Cors(settings.cors_origins),
     )

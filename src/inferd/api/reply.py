@@ -1,6 +1,6 @@
 """Answering without a coroutine: the short way of a request that is one entry of a batch.
 
-``Starter.start`` decodes the body and admits the request; the batch settles a ``Reply`` later,
+``PredictingDoor.start`` decodes the body and admits the request; the batch settles a ``Reply`` later,
 which encodes the outputs and hands the response to the transport. Nothing is awaited on the way, so
 no future and no task are made, which is half of what a small request costs. Whatever is more than
 that (large bodies, rows that are run one by one, a servable that wraps others) is left to the
@@ -27,8 +27,8 @@ from inferd.transport.message import Deliver, HTTPRequest, HTTPResponse
 _REMEMBERED = 256
 
 
-class Starter:
-    """Starts the requests of one door that predicts."""
+class PredictingDoor:
+    """One door that predicts: the short way, and the coroutine that takes every request."""
 
     def __init__(self, aim: Aim, inference: Inference, clock: Clock) -> None:
         self._aim = aim
