@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from inferd.codecs.base import Decoded
+from inferd.codecs.base import Decoded, Encoded
 from inferd.codecs.json import dumps
 from inferd.codecs.npy import fit
 from inferd.codecs.registry import SIMPLE, decoder, encoder
@@ -199,7 +199,8 @@ class LoadedModel:
         signature, plan = self.signature, self._version.plan
         decoded = decoder(name, signature, plan).decode(body)
         outputs = await self._outputs(decoded, timeout)
-        return encoder(name, signature).encode(outputs, decoded.single, decoded.id)
+        answer = encoder(name, signature).encode(outputs, decoded.single, decoded.id)
+        return answer.body if isinstance(answer, Encoded) else answer
 
     async def _outputs(self, decoded: Decoded, timeout: float | None) -> Tensors | list[Tensors]:
         servable = self._version.servable

@@ -57,16 +57,30 @@ def test_other_types_are_refused(content_type):
         admit(content_type=content_type)
 
 
-def test_the_open_inference_protocol_takes_json_only():
+def test_the_open_inference_protocol_takes_json_and_tensors():
     assert admit(INFER, content_type="application/json")[0] == 8 << 20
-    with pytest.raises(UnsupportedMedia, match="it takes application/json$"):
+    assert admit(INFER, content_type="application/octet-stream")[0] == 64 << 20
+    with pytest.raises(
+        UnsupportedMedia, match="it takes application/json, application/octet-stream$"
+    ):
         admit(INFER, content_type="image/png")
 
 
-def test_compressed_bodies_are_refused():
-    assert admit(content_encoding="identity")
-    with pytest.raises(UnsupportedMedia, match="content encoding 'gzip'"):
-        admit(content_encoding="gzip")
+def test_the_size_of_a_leading_json_part_is_read_where_the_protocol_has_one():
+    limit, call = admit(INFER, inference_header_content_length="12")
+
+    assert (limit, call.terms.json_bytes, call.terms.view) == (64 << 20, 12, True)
+    assert admit(PREDICT, inference_header_content_length="12")[1].terms.json_bytes is None
+    with pytest.raises(InvalidInput, match="is no size in bytes"):
+        admit(INFER, inference_header_content_length="-1")
+
+
+def test_codings_are_noted():
+    assert admit(content_encoding="identity")[1].terms.coding is None
+    assert admit(content_encoding="GZIP")[1].terms.coding == "gzip"
+    assert admit(accept_encoding="gzip")[1].terms.wish == ("gzip", True)
+    with pytest.raises(UnsupportedMedia, match="content encoding 'br'"):
+        admit(content_encoding="br")
 
 
 def test_a_route_without_a_body_ignores_a_small_one():

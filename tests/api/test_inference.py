@@ -5,6 +5,7 @@ import pytest
 from tests.api.serving import Numpy, Server, headers, value, version
 from tests.codecs.signatures import signature
 
+from inferd.api.coding import compress, expand
 from inferd.api.inference import run_rows, server_timing
 from inferd.api.offload import Inline
 from inferd.api.settings import ApiSettings
@@ -99,14 +100,52 @@ def test_timings_are_observed():
     assert request.context.version == "1"
 
 
-def test_a_streamed_answer_is_unsupported_here():
-    async def stream(request):
-        return Response("m", "1", {}, Timings(), chunks=object())
+async def pieces(*arrays):
+    for array in arrays:
+        yield {"y": np.array(array, np.float32)}
 
-    model = version()
+
+@pytest.mark.parametrize("data", [[1, 2, 3], [[1, 2, 3]]], ids=["one example", "a batch"])
+def test_a_streamed_answer_is_awaited_where_it_is_wanted_whole(data):
+    async def stream(request):
+        return Response("m", "1", {}, Timings(), pieces([[1.0]], [[2.0, 3.0]]))
+
+    sig = signature([("x", "FP32", [-1, 3])], [("y", "FP32", [-1, -1])])
+    model = version(sig=sig)
     model.servable = stream
 
-    assert Server(model).post("/predict", {"data": [1, 2, 3]}).status == 501
+    response = Server(model).post("/predict", {"data": data})
+
+    assert value(response)["result"] in ([1.0, 2.0, 3.0], [[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_bodies_are_coded_both_ways(coding):
+    server = Server(version())
+    body = compress(b'{"data": [1, 2, 6]}', coding)
+
+    response = server.post("/predict", body, content_encoding=coding, accept_encoding=coding)
+
+    assert expand(response.body, coding, 1000) == b'{"result":3.0}'
+    assert (b"Content-Encoding", coding.encode()) in response.headers
+
+
+def test_a_bomb_is_refused_before_it_is_one():
+    body = compress(b" " * 2_000_000, "gzip")
+
+    response = Server(version(), settings=ApiSettings(json_body_bytes=10_000)).post(
+        "/predict", body, content_encoding="gzip"
+    )
+
+    assert response.status == 413
+
+
+def test_a_small_answer_stays_as_it_is_for_who_reads_anything():
+    response = Server(version()).post(
+        "/predict", {"data": [1, 2, 6]}, accept_encoding="gzip, deflate, br"
+    )
+
+    assert response.body == b'{"result":3.0}'
 
 
 def test_a_missing_output_is_the_models_fault():

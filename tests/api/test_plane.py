@@ -97,7 +97,7 @@ def test_the_request_id_is_echoed_or_made():
 def test_a_refusal_on_the_head_needs_no_body():
     server = Server(version())
 
-    response = server.post("/predict", b"", content_encoding="gzip")
+    response = server.post("/predict", b"", content_encoding="br")
 
     assert response.status == 415
     assert server.limit is None

@@ -87,3 +87,19 @@ def test_an_undeclared_route_fails_the_start(change, message):
 
     with pytest.raises(ConfigError, match=message):
         check_routes([route], {"predict": object()})
+
+
+def test_a_verb_at_the_end_of_a_segment_is_part_of_the_template():
+    made = Router()
+    made.add("GET", "/v1/models/{name}", "model")
+    made.add("POST", "/v1/models/{name}:predict", "predict")
+    made.add("POST", "/v1/models/{name}:explain", "explain")
+
+    def found(path):
+        resource, values = made.find(path)
+        return next(iter(resource.methods.values())), values
+
+    assert found(b"/v1/models/m:predict") == ("predict", ("m",))
+    assert found(b"/v1/models/a:b%3Aexplain") == ("explain", ("a:b",))
+    assert found(b"/v1/models/m") == ("model", ("m",))
+    assert found(b"/v1/models/:predict") == ("model", (":predict",))

@@ -1,6 +1,10 @@
 """Requests and responses: what is left unsaid means the obvious."""
 
-from inferd.core.message import HIGH, NORMAL, Request, Response, Timings
+import asyncio
+
+import numpy as np
+
+from inferd.core.message import HIGH, NORMAL, Request, Response, Timings, collected, joined
 
 
 def test_a_request_that_says_nothing_waits_for_ever_with_normal_priority():
@@ -23,3 +27,34 @@ def test_timings_start_at_nothing():
 
     assert timings.queue == timings.batch == timings.run == timings.decode == timings.encode == 0
     assert Response("m", "1", {}, timings).outputs == {}
+
+
+def texts(*values):
+    return np.array(values, object)
+
+
+def test_pieces_are_joined_by_what_they_hold():
+    whole = joined(
+        [
+            {"text": texts(b"one "), "ids": np.array([[1]]), "score": np.array([0.5])},
+            {"text": texts("two"), "ids": np.array([[2, 3]]), "score": np.array([0.25])},
+            {"end": np.array([True])},
+        ]
+    )
+
+    assert whole["text"].tolist() == [b"one two"]
+    assert whole["ids"].tolist() == [[1, 2, 3]]
+    assert whole["score"].tolist() == [0.25]
+    assert whole["end"].tolist() == [True]
+    assert joined([]) == {}
+
+
+def test_a_streamed_answer_is_collected():
+    async def chunks():
+        yield {"text": texts(b"a")}
+        yield {"text": texts(b"b")}
+
+    response = Response("m", "1", {}, Timings(), chunks())
+
+    assert asyncio.run(collected(response))["text"].tolist() == [b"ab"]
+    assert asyncio.run(collected(Response("m", "1", {"y": 1}, Timings()))) == {"y": 1}

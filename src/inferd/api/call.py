@@ -6,12 +6,59 @@ import itertools
 import re
 from collections.abc import Callable
 
+from inferd.api.coding import Wish
 from inferd.api.routes import Route
 from inferd.codecs.base import Decoded
+from inferd.codecs.media import VIEWED
 from inferd.core.message import NORMAL, Timings
 from inferd.transport.message import Headers
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=~-]{1,128}")
+
+
+class Terms:
+    """What a head asks for on one route: a function of both, so equal heads may share it.
+
+    ``limit``: the most body bytes taken. ``seconds``: time until the deadline. ``coding``: the
+    coding of the body, ``wish`` of the answer (``None``: none). ``accept``: the types of answer
+    asked for, as sent (empty: any). ``json_bytes``: the size of the JSON part that leads a body in
+    the binary form of the Open Inference Protocol.
+    """
+
+    __slots__ = (
+        "accept", "coding", "json_bytes", "limit", "media", "priority", "seconds", "timed", "wish",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        limit: int,
+        media: str,
+        seconds: float,
+        priority: int,
+        timed: bool,
+        *,
+        coding: str | None = None,
+        wish: Wish | None = None,
+        accept: str = "",
+        json_bytes: int | None = None,
+    ) -> None:
+        self.limit = limit
+        self.media = media
+        self.seconds = seconds
+        self.priority = priority
+        self.timed = timed
+        self.coding = coding
+        self.wish = wish
+        self.accept = accept
+        self.json_bytes = json_bytes
+
+    @property
+    def view(self) -> bool:
+        """Whether the body's decoder takes any buffer."""
+        return self.media in VIEWED or self.json_bytes is not None
+
+
+BARE = Terms(0, "", float("inf"), NORMAL, False)
 
 
 class Call:
@@ -21,12 +68,12 @@ class Call:
     are the free segments of its path. ``headers``: what every response to this request carries.
     ``deadline``: monotonic seconds. ``media``: the body's content type. ``timed``: the client asks
     for ``Server-Timing``. ``decoded``: the body, where it was read already, ``decode`` the seconds that took. ``model``, ``version``, ``timings`` and ``kind`` (the kind of error, or
-    ``None``) are filled on the way, for logs and metrics.
+    ``None``) are filled on the way, for logs and metrics. ``terms``: all that its head asks for.
     """
 
     __slots__ = (
         "deadline", "decode", "decoded", "headers", "id", "kind", "media", "model", "principal", "priority", "route",
-        "timed", "timings", "values", "version",
+        "terms", "timed", "timings", "values", "version",
     )  # fmt: skip
 
     def __init__(self, id: str, headers: Headers) -> None:
@@ -41,6 +88,7 @@ class Call:
         self.decode = 0.0
         self.priority = NORMAL
         self.timed = False
+        self.terms = BARE
         self.model = ""
         self.version = ""
         self.timings: Timings | None = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
+from typing import Any
 
 from inferd.api.call import Call
 from inferd.api.routes import OIP
@@ -58,6 +60,18 @@ KIND_OF: dict[int, str] = {
 }
 """Status to kind, for what the transport and the router find."""
 
+Form = Callable[[int, str, str], Any]
+"""The body of an error in a dialect of its own: made of status, kind and what a person reads."""
+
+
+def plain_form(status: int, kind: str, text: str) -> Any:
+    """Return ``{"error": text}``, the form of several protocols."""
+    return {"error": text}
+
+
+FORMS: dict[str, Form] = {OIP: plain_form}
+"""The dialects whose errors do not have the simple form."""
+
 RETRIED = ("overloaded", "unavailable")
 _HIDDEN = ("internal", "config", "missing_extra")
 
@@ -89,14 +103,15 @@ def failure(
         call.kind = kind
         if headers is None:
             headers = call.headers
-    body = _body(kind, message, help, dialect)
+    body = _body(status, kind, message, help, dialect)
     # A body of unsaid length may follow: what comes next cannot be told from it.
     return HTTPResponse(status, body, headers=headers or [], close=status == 411)
 
 
-def _body(kind: str, message: str, help: str | None, dialect: str) -> bytes:
-    if dialect == OIP:
-        return json.dumps({"error": f"{message} ({help})" if help else message})
+def _body(status: int, kind: str, message: str, help: str | None, dialect: str) -> bytes:
+    form = FORMS.get(dialect)
+    if form is not None:
+        return json.dumps(form(status, kind, f"{message} ({help})" if help else message))
     error = {"kind": kind, "message": message}
     if help:
         error["help"] = help

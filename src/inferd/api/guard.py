@@ -14,10 +14,11 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from inferd.api.call import Call
-from inferd.api.routes import PERMISSIONS, Route
+from inferd.api.call import Call, Terms
+from inferd.api.coding import sent_coding, wished
+from inferd.api.routes import BODIES, OIP, PERMISSIONS, Route
 from inferd.api.settings import ApiSettings
-from inferd.codecs.media import CSV, JSON, MEDIA, TEXT
+from inferd.codecs.media import CSV, JSON, JSON_LINES, MEDIA, TEXT
 from inferd.core.clock import Clock
 from inferd.core.errors import InvalidInput, LengthRequired, NotAllowed, UnsupportedMedia
 from inferd.core.message import HIGH, NORMAL
@@ -31,8 +32,9 @@ Taken = Callable[[Call], Sequence[str]]
 
 FORM = "application/x-www-form-urlencoded"
 UNWANTED_BYTES = 64 * 1024  # of a body where none is wanted: it is read and ignored
-_TEXTUAL = (JSON, CSV, TEXT)
+_TEXTUAL = (JSON, CSV, TEXT, JSON_LINES)
 _DURATION = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s)?")
+_COUNT = re.compile(rb"[0-9]{1,12}")
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _PRIORITIES = {b"high": HIGH, b"normal": NORMAL}
 
@@ -46,22 +48,6 @@ def allow_anonymous(principal: object, route: Route) -> None:
 def every_media(call: Call) -> Sequence[str]:
     """Return every content type there is: the answer of who knows no models."""
     return MEDIA
-
-
-class Terms:
-    """What a head asks for on one route: a function of both, so equal heads may share it.
-
-    ``limit``: the most body bytes taken. ``seconds``: time until the deadline.
-    """
-
-    __slots__ = ("limit", "media", "priority", "seconds", "timed")
-
-    def __init__(self, limit: int, media: str, seconds: float, priority: int, timed: bool) -> None:
-        self.limit = limit
-        self.media = media
-        self.seconds = seconds
-        self.priority = priority
-        self.timed = timed
 
 
 class Guard:
@@ -89,6 +75,7 @@ class Guard:
         self._authorize(call.principal, route)
         if terms is None:
             terms = self._terms(request, route, call)
+        call.terms = terms
         call.media = terms.media
         call.deadline = (request.received or self._clock()) + terms.seconds
         call.priority = terms.priority
@@ -98,22 +85,20 @@ class Guard:
     def _terms(self, request: HTTPRequest, route: Route, call: Call) -> Terms:
         """Read what decides from the head alone, and check it."""
         header = request.header
-        limit, media = UNWANTED_BYTES, ""
+        limit, media, coding, json_bytes = UNWANTED_BYTES, "", None, None
         if route.body != "none":
             if header(b"content-length") is None and header(b"transfer-encoding") is None:
                 raise LengthRequired(
                     "the request has neither Content-Length nor Transfer-Encoding",
                     help="send a body and its length",
                 )
-            coding = header(b"content-encoding")
-            if coding is not None and coding.lower() != b"identity":
-                raise UnsupportedMedia(
-                    f"the content encoding {_shown(coding)} is not taken",
-                    help="send the body without Content-Encoding",
-                )
+            sent = header(b"content-encoding")
+            coding = sent_coding(sent) if sent is not None else None
             media = self._media(header(b"content-type"), route, call)
+            size = header(b"inference-header-content-length")
+            json_bytes = _json_bytes(size) if size is not None and route.dialect == OIP else None
             settings = self._settings
-            textual = media in _TEXTUAL
+            textual = media in _TEXTUAL and json_bytes is None
             limit = settings.json_body_bytes if textual else settings.binary_body_bytes
         wanted = header(b"x-request-timeout")
         seconds = self._settings.timeout
@@ -121,13 +106,24 @@ class Guard:
             seconds = min(timeout_of(wanted), self._settings.max_timeout)
         wish = header(b"x-priority")
         priority = NORMAL if wish is None else _priority(wish)
-        return Terms(limit, media, seconds, priority, header(b"x-server-timing") == b"1")
+        accept = header(b"accept") or b""
+        codings = header(b"accept-encoding")
+        return Terms(
+            limit, media, seconds, priority, header(b"x-server-timing") == b"1",
+            coding=coding,
+            wish=wished(codings) if codings is not None else None,
+            accept="" if accept == b"*/*" else accept.decode("latin-1"),
+            json_bytes=json_bytes,
+        )  # fmt: skip
 
     def _media(self, value: bytes | None, route: Route, call: Call) -> str:
         """Return the type of the body. Which known one a model takes its door says, later."""
+        known = BODIES[route.body]
+        if not known:  # a dialect whose servers never look at it
+            return JSON
         media = media_of(value) if value is not None else JSON
-        if media not in (MEDIA if route.body == "media" else (JSON,)):
-            takes = self._taken(call) if route.body == "media" else (JSON,)
+        if media not in known:
+            takes = self._taken(call) if route.body == "media" else known
             raise UnsupportedMedia(
                 f"the content type {_shown(value or b'')} is not taken here",
                 help="it takes " + ", ".join(takes),
@@ -164,6 +160,12 @@ def timeout_of(value: bytes) -> float:
             help="write it as 250ms, 2s or a number of seconds",
         )
     return seconds
+
+
+def _json_bytes(value: bytes) -> int:
+    if not _COUNT.fullmatch(value.strip()):
+        raise InvalidInput(f"Inference-Header-Content-Length {_shown(value)} is no size in bytes")
+    return int(value)
 
 
 def _priority(value: bytes) -> int:

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from inferd.api.call import Call
+from inferd.api.coding import compressed, expanded, worth
 from inferd.api.offload import Inline, Offload
 from inferd.api.settings import ApiSettings
-from inferd.codecs.base import Codec, Decoded, Decoder
+from inferd.codecs.base import Decoded, Decoder, Encoded, Encoder
 from inferd.codecs.media import CSV, JSON, media_codec
 from inferd.codecs.oip import OIPCodec
-from inferd.codecs.registry import OIP, SIMPLE
+from inferd.codecs.registry import JSON_DOORS, SIMPLE
 from inferd.codecs.simple import SimpleCodec
 from inferd.core.clock import Clock
 from inferd.core.errors import ModelFailed, Unavailable, Unsupported
-from inferd.core.message import Request, Response, Timings
+from inferd.core.message import Request, Response, Timings, collected
 from inferd.core.plan import BatchPlan
 from inferd.core.servable import Servable
 from inferd.core.signature import Signature
@@ -31,17 +32,21 @@ from inferd.routing.table import READY, RouteTable, Version
 from inferd.transport.message import HTTPRequest, HTTPResponse
 
 _REMEMBERED = 512
-_OFFLOADED = (SIMPLE, OIP, CSV)
+_OFFLOADED = (*JSON_DOORS, CSV)
 _TEXT_BYTES = 64  # a BYTES element weighs more than the pointer an array holds
 
 
 class Target(NamedTuple):
-    """Whom a request asks and in which form: ``door`` is the decoder's name in the registry."""
+    """Whom a request asks and in which form.
+
+    ``door``: the name in the registry of the codec that can do this elsewhere; any other name is
+    always decoded where it arrives.
+    """
 
     version: Version
     door: str
     decoder: Decoder
-    encoder: Codec
+    encoder: Encoder
 
 
 Aim = Callable[[HTTPRequest, Call], Target]
@@ -99,23 +104,53 @@ class Inference:
 
     async def answer(self, request: HTTPRequest, call: Call, target: Target) -> HTTPResponse:
         """Decode the body, ask the version, encode the answer."""
-        version, clock = target.version, self._clock
+        version = target.version
         decoded = call.decoded
         if decoded is None:
-            begin = clock()
-            decoded = await self._decode(request.body, call, target)
-            call.decode = clock() - begin
-            self.heed(decoded, request, call)
-        inputs, servable = decoded.inputs, version.servable
-        outputs: Tensors | list[Tensors]
-        if inputs is not None and servable is not None:
-            response = await servable(_entry(version, call, decoded, inputs))
-            outputs, timings = _outputs(response, decoded), response.timings
-        else:
-            outputs, timings = await self._run_rows(version, call, decoded)
+            decoded = await self.read(request, call, target)
+        outputs, timings = await self.run(version, call, decoded)
         if self.is_large(outputs):
-            return await self.encode_elsewhere(call, target, decoded, outputs, timings)
-        return self.encode(call, target, decoded, outputs, timings)
+            response = await self.encode_elsewhere(call, target, decoded, outputs, timings)
+        else:
+            response = self.encode(call, target, decoded, outputs, timings)
+        wish = call.terms.wish
+        if wish is not None and worth(response, wish):
+            return await compressed(response, wish.coding)
+        return response
+
+    async def read(self, request: HTTPRequest, call: Call, target: Target) -> Decoded:
+        """Decode the body, off the loop where it is large, and heed what it asks for."""
+        begin = self._clock()
+        body = request.body
+        if call.terms.coding is not None:
+            body = await expanded(body, call.terms.coding, call.terms.limit)
+        decoded = await self._decode(body, call, target)
+        call.decode = self._clock() - begin
+        self.heed(decoded, request, call)
+        return decoded
+
+    async def run(
+        self, version: Version, call: Call, decoded: Decoded
+    ) -> tuple[Tensors | list[Tensors], Timings]:
+        """Ask the version: its outputs, or those of each row where rows are run one by one."""
+        if decoded.inputs is None or version.servable is None:
+            return await self._run_rows(version, call, decoded)
+        response = await self.ask(version, call, decoded)
+        return await _outputs(response, decoded), response.timings
+
+    async def ask(self, version: Version, call: Call, decoded: Decoded) -> Response:
+        """Ask the version for a request that is one entry; its answer may be streamed.
+
+        Raises ``Unsupported`` for a request of several rows that are run one by one.
+        """
+        servable, inputs = version.servable, decoded.inputs
+        if servable is None:
+            raise Unavailable(f"model {version.model!r} is {version.state}", retry_after=1.0)
+        if inputs is None:
+            raise Unsupported(
+                "several examples cannot be answered in one stream", help="send one example"
+            )
+        return await servable(_entry(version, call, decoded, inputs))
 
     def takes(self, target: Target, body: bytes) -> bool:
         """Whether a body is read here, on the loop: it is not too large for that."""
@@ -147,7 +182,7 @@ class Inference:
         """Return the response that carries ``outputs``."""
         version, begin = target.version, self._clock()
         answer = target.encoder.encode(
-            outputs, decoded.single, decoded.id, version.model, version.version
+            outputs, decoded.single, decoded.id, version.model, version.version, decoded.form
         )
         return self._response(call, answer, timings, begin)
 
@@ -163,17 +198,22 @@ class Inference:
         version, begin = target.version, self._clock()
         assert version.signature is not None
         answer = await self._offload.encode(
-            OIP if target.door == OIP else SIMPLE, outputs, version.signature, version.plan,
+            target.door if target.door in JSON_DOORS else SIMPLE, outputs, version.signature, version.plan,
             decoded, version.model, version.version, call.deadline,
         )  # fmt: skip
         return self._response(call, answer, timings, begin)
 
-    def _response(self, call: Call, answer: bytes, timings: Timings, begin: float) -> HTTPResponse:
+    def _response(
+        self, call: Call, answer: bytes | Encoded, timings: Timings, begin: float
+    ) -> HTTPResponse:
         timings.decode = call.decode
         timings.encode = self._clock() - begin
         call.timings = timings
         headers = [*call.headers, server_timing(timings)] if call.timed else call.headers
-        return HTTPResponse(200, answer, b"application/json", headers)
+        if type(answer) is bytes:
+            return HTTPResponse(200, answer, b"application/json", headers)
+        body, media, more = cast("Encoded", answer)
+        return HTTPResponse(200, body, media, [*headers, *more] if more else headers)
 
     def is_large(self, outputs: Tensors | list[Tensors]) -> bool:
         """Whether writing ``outputs`` would hold the loop for long."""
@@ -192,7 +232,7 @@ class Inference:
             raise Unavailable(f"model {version.model!r} is {version.state}", retry_after=1.0)
         requests = [_entry(version, call, decoded, inputs) for inputs in decoded.rows or ()]
         responses = await run_rows(servable, requests, self._settings.rows_at_once)
-        return [_outputs(r, decoded) for r in responses], _longest(responses)
+        return [await _outputs(r, decoded) for r in responses], _longest(responses)
 
 
 def _entry(version: Version, call: Call, decoded: Decoded, inputs: Tensors) -> Request:
@@ -227,7 +267,9 @@ async def run_rows(servable: Servable, requests: list[Request], at_once: int) ->
 
     async def work() -> None:
         for index, request in pending:
-            responses[index] = await servable(request)
+            responses[index] = response = await servable(request)
+            if response.chunks is not None:
+                response.outputs, response.chunks = await collected(response), None
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -238,15 +280,16 @@ async def run_rows(servable: Servable, requests: list[Request], at_once: int) ->
     return [response for response in responses if response is not None]
 
 
-def _outputs(response: Response, decoded: Decoded) -> Tensors:
+async def _outputs(response: Response, decoded: Decoded) -> Tensors:
+    outputs = response.outputs
     if response.chunks is not None:
-        raise Unsupported("this model streams its answers, which this route does not")
+        outputs = await collected(response)
     if decoded.outputs is None:
-        return response.outputs
-    missing = [name for name in decoded.outputs if name not in response.outputs]
+        return outputs
+    missing = [name for name in decoded.outputs if name not in outputs]
     if missing:
         raise ModelFailed(f"the model answered without its output {missing[0]!r}")
-    return {name: response.outputs[name] for name in decoded.outputs}
+    return {name: outputs[name] for name in decoded.outputs}
 
 
 def _size(outputs: Tensors | list[Tensors]) -> int:

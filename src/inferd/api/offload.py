@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from inferd.codecs.base import Decoded
+from inferd.codecs.base import Decoded, Encoded
 from inferd.codecs.registry import decoder, encoder
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
@@ -38,7 +38,7 @@ class Offload(Protocol):
         model: str,
         version: str,
         deadline: float,
-    ) -> bytes:
+    ) -> bytes | Encoded:
         """Encode the answer to the request that ``decoded`` came from."""
         ...
 
@@ -61,5 +61,7 @@ class Inline:
         model: str,
         version: str,
         deadline: float,
-    ) -> bytes:
-        return encoder(door, signature).encode(outputs, decoded.single, decoded.id, model, version)
+    ) -> bytes | Encoded:
+        return encoder(door, signature).encode(
+            outputs, decoded.single, decoded.id, model, version, decoded.form
+        )

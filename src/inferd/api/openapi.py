@@ -21,6 +21,9 @@ Document = dict[str, Any]
 _TAGS = {
     "simple": "Simple dialect",
     "oip": "Open Inference Protocol v2",
+    "tfserving": "TensorFlow Serving and KServe V1",
+    "sagemaker": "SageMaker",
+    "openai": "OpenAI",
     "control": "Control plane",
     "health": "Health",
 }

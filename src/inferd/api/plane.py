@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from inferd.api.call import Call, RequestIds
+from inferd.api.call import Call, RequestIds, Terms
 from inferd.api.cors import Cors
 from inferd.api.errors import KIND_OF, failure, respond
-from inferd.api.guard import Guard, Terms
+from inferd.api.guard import Guard
 from inferd.api.hosts import Hosts
 from inferd.api.router import Match, Router, check_routes
-from inferd.api.routes import OIP, SIMPLE, Route
-from inferd.codecs.media import VIEWED
+from inferd.api.routes import SIMPLE, Route, dialect_of
 from inferd.core.errors import InferdError, NotFound, nearest
 from inferd.core.message import Timings
 from inferd.transport.message import Accepted, Deliver, Headers, HTTPRequest, HTTPResponse, Started
@@ -59,9 +58,8 @@ class Endpoint:
         self._start = start
         self._accepted: dict[tuple[int, bool], Accepted] = {}
 
-    def accepted(self, limit: int, media: str) -> Accepted:
+    def accepted(self, limit: int, *, view: bool) -> Accepted:
         """Return the transport's ticket for a body of at most ``limit`` bytes."""
-        view = media in VIEWED
         ticket = self._accepted.get((limit, view))
         if ticket is None:
             start = self.start if self._start is not None else None
@@ -162,7 +160,7 @@ class Plane:
             call.route = route = endpoint.route
             dialect = route.dialect
             terms = self._guard.admit(request, route, call)
-            ticket = endpoint.accepted(terms.limit, terms.media)
+            ticket = endpoint.accepted(terms.limit, view=terms.view)
             if memo is not None:
                 given = request.header(b"x-request-id")
                 id = call.id if given is not None and call.id.encode() == given else None
@@ -248,5 +246,4 @@ def _dialect_of(request: HTTPRequest) -> str:
     call: Call | None = request.context
     if call is not None and call.route is not None:
         return call.route.dialect
-    path = request.raw_path
-    return OIP if path == b"/v2" or path.startswith(b"/v2/") else SIMPLE
+    return dialect_of(request.raw_path)

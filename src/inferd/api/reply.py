@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from inferd.api.call import Call
+from inferd.api.coding import compressed, worth
 from inferd.api.errors import respond
 from inferd.api.inference import Aim, Inference, Target
 from inferd.api.routes import SIMPLE
@@ -34,7 +35,7 @@ class PredictingDoor:
         self._aim = aim
         self._inference = inference
         self._clock = clock
-        self._targets: dict[tuple[tuple[str, ...], str], Target] = {}
+        self._targets: dict[tuple[tuple[str, ...], str, str, int | None], Target] = {}
         self._generation = -1
 
     async def answer(self, request: HTTPRequest, call: Call) -> HTTPResponse:
@@ -48,7 +49,11 @@ class PredictingDoor:
         target = self._target(request, call)
         version, inference = target.version, self._inference
         begin = getattr(version.servable, "begin", None)
-        if begin is None or not inference.takes(target, request.body):
+        if (
+            begin is None
+            or call.terms.coding is not None
+            or not inference.takes(target, request.body)
+        ):
             return None
         before = self._clock()
         call.decoded = decoded = target.decoder.decode(request.body)
@@ -71,7 +76,8 @@ class PredictingDoor:
         if generation != self._generation or len(self._targets) >= _REMEMBERED:
             self._generation = generation
             self._targets.clear()
-        key = (call.values, call.media)
+        terms = call.terms
+        key = (call.values, terms.media, terms.accept, terms.json_bytes)
         target = self._targets.get(key)
         if target is None:
             target = self._targets[key] = self._aim(request, call)
@@ -156,9 +162,16 @@ class Reply:
         try:
             servable = cast("Direct", self._target.version.servable)
             timings = servable.timings(self.handle)
-            if not inference.is_large(result):
-                return inference.encode(call, self._target, self._decoded, result, timings)
-            later = inference.encode_elsewhere(call, self._target, self._decoded, result, timings)
+            if inference.is_large(result):
+                later = inference.encode_elsewhere(
+                    call, self._target, self._decoded, result, timings
+                )
+            else:
+                response = inference.encode(call, self._target, self._decoded, result, timings)
+                wish = call.terms.wish
+                if wish is None or not worth(response, wish):
+                    return response
+                later = compressed(response, wish.coding)
             self._task = asyncio.get_running_loop().create_task(self._later(later))
         except Exception as error:
             return _failed(error, call)
@@ -166,7 +179,10 @@ class Reply:
 
     async def _later(self, response: Coroutine[Any, Any, HTTPResponse]) -> None:
         try:
-            self._deliver(await response)
+            answer, wish = await response, self._call.terms.wish
+            if wish is not None and not _is_coded(answer) and worth(answer, wish):
+                answer = await compressed(answer, wish.coding)
+            self._deliver(answer)
         except Exception as error:
             self._deliver(_failed(error, self._call))
 
@@ -178,6 +194,10 @@ class Reply:
         elif self.handle is not None:
             handle, self.handle = self.handle, None
             cast("Direct", self._target.version.servable).abandon(handle)
+
+
+def _is_coded(response: HTTPResponse) -> bool:
+    return any(name == b"Content-Encoding" for name, _ in response.headers)
 
 
 def _failed(error: Exception, call: Call) -> HTTPResponse:

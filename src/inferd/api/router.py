@@ -29,7 +29,7 @@ class Resource(Generic[T]):
 
     def __init__(self, template: str) -> None:
         self.segments = tuple(template.strip("/").split("/")) if template != "/" else ()
-        self.names = tuple(s[1:-1] for s in self.segments if s.startswith("{"))
+        self.names = tuple(s[1 : s.index("}")] for s in self.segments if s.startswith("{"))
         self.methods: dict[str, T] = {}
         self.allow = b""
 
@@ -60,7 +60,10 @@ class Router(Generic[T]):
         if resource is None:
             resource = self._resources[template] = Resource(template)
             if resource.names:
-                self._templates.setdefault(len(resource.segments), []).append(resource)
+                found = self._templates.setdefault(len(resource.segments), [])
+                found.append(resource)
+                # `{name}:predict` says more than `{name}`, which would take all of the segment.
+                found.sort(key=lambda r: not any(":" in s for s in r.segments))
             else:
                 self._exact[template.encode()] = (resource, ())
         if method in resource.methods:
@@ -115,7 +118,10 @@ def _fit(template: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | No
     values: list[str] = []
     for part, segment in zip(template, segments, strict=True):
         if part.startswith("{"):
-            values.append(segment)
+            verb = part[part.index("}") + 1 :]
+            if not segment.endswith(verb) or len(segment) == len(verb):
+                return None
+            values.append(segment.removesuffix(verb))
         elif part != segment:
             return None
     return tuple(values)

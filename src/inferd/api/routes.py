@@ -6,14 +6,17 @@ GET is, OPTIONS everywhere; neither is written down.
 
 ``door`` names the handler. ``permission`` is what a caller must hold: ``public`` (nobody is ever
 asked), ``infer`` (use a model), ``read`` (see what is served), ``metrics``, ``admin``. ``body`` is
-the class of body a route takes: ``none``, ``json``, or ``media`` (JSON and what a model's
-signature allows).
+the class of body a route takes, a key of ``BODIES``: ``none``, ``json``, ``media`` (JSON and what a
+model's signature allows), ``any`` (read as JSON, whatever it is called) and what dialects add.
+A segment may end in a verb (``{name}:predict``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from inferd.codecs.media import JSON, MEDIA, OCTETS
 
 DATA = "data"
 CONTROL = "control"
@@ -28,6 +31,19 @@ PERMISSIONS = (PUBLIC, INFER, READ, SCRAPE, ADMIN)
 
 SIMPLE = "simple"
 OIP = "oip"
+TFSERVING = "tfserving"
+SAGEMAKER = "sagemaker"
+OPENAI = "openai"
+
+
+BODIES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "json": (JSON,),
+    "media": MEDIA,
+    "tensors": (JSON, OCTETS),
+    "any": (),
+}
+"""The content types that each class of body takes; none listed: whatever it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,7 @@ def _simple(method: str, template: str, door: str, permission: str, summary: str
 
 
 def _oip(method: str, template: str, door: str, permission: str, summary: str) -> Route:
-    body = "json" if method == "POST" else "none"
+    body = "tensors" if method == "POST" else "none"
     return Route(method, template, door, permission, body, OIP, (DATA,), summary)
 
 
@@ -94,6 +110,18 @@ ROUTES: tuple[Route, ...] = (
         "Metrics for Prometheus",
     ),
 )  # fmt: skip
+
+
+PREFIXES: tuple[tuple[bytes, str], ...] = ((b"/v2", OIP),)
+"""Where a path leads that no route has: its beginning, and the dialect of the refusal."""
+
+
+def dialect_of(raw_path: bytes) -> str:
+    """Return the dialect in which a path that has no route is refused."""
+    for prefix, dialect in PREFIXES:
+        if raw_path == prefix or raw_path.startswith(prefix + b"/"):
+            return dialect
+    return SIMPLE
 
 
 def routes_of(plane: str) -> tuple[Route, ...]:

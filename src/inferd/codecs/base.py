@@ -8,7 +8,7 @@ so the doors, a codec process, the client and the fuzzers use the same code.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from inferd.core.errors import TooLarge
 from inferd.core.message import Parameters
@@ -23,7 +23,8 @@ class Decoded:
     ``rows`` holds the examples one by one, each with a batch axis of one: rows of unequal length,
     or a model whose plan says ``split``. ``single``: the client sent one example and wants one
     result. ``id``: the id in the body, to be echoed. ``priority`` and ``timeout`` (seconds) are
-    what the body asks for, ``None`` where it does not.
+    what the body asks for, ``None`` where it does not. ``form``: what the codec's own encoder has to
+    know of the request to answer in kind (JSON values only: it may cross to another process).
     """
 
     inputs: Tensors | None
@@ -34,6 +35,15 @@ class Decoded:
     id: str | None = None
     priority: int | None = None
     timeout: float | None = None
+    form: Any = None
+
+
+class Encoded(NamedTuple):
+    """An answer that is not plain JSON: its body, content type and further headers."""
+
+    body: bytes
+    media: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 MAX_ROWS = 16384
@@ -74,11 +84,12 @@ class Encoder(Protocol):
         id: str | None = None,
         model: str = "",
         version: str = "",
-    ) -> bytes:
+        form: Any = None,
+    ) -> bytes | Encoded:
         """Encode a response body: ``outputs`` as a batch, or one ``Tensors`` for each row.
 
-        ``single`` and ``id`` are those of the request's ``Decoded``. Raises ``Unsupported`` where
-        the dialect has no form for the outputs.
+        ``single``, ``id`` and ``form`` are those of the request's ``Decoded``. Bytes are JSON. Raises
+        ``Unsupported`` where the dialect has no form for the outputs.
         """
         ...
 

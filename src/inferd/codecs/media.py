@@ -21,6 +21,8 @@ JSON = "application/json"
 CSV = "text/csv"
 TEXT = "text/plain"
 NPY = "application/x-npy"
+OCTETS = "application/octet-stream"
+JSON_LINES = "application/jsonlines"
 IMAGES = ("image/png", "image/jpeg")
 MEDIA: tuple[str, ...] = (JSON, *IMAGES, TEXT, CSV, NPY)
 """Every content type of the simple dialect."""

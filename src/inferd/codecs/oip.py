@@ -133,6 +133,7 @@ class OIPCodec:
         id: str | None = None,
         model: str = "",
         version: str = "",
+        form: Any = None,
     ) -> bytes:
         """Encode an infer response; rows are put together where their shapes agree."""
         tensors = outputs if isinstance(outputs, dict) else _joined(outputs)

@@ -18,6 +18,8 @@ from inferd.core.signature import Signature
 SIMPLE = "simple"
 OIP = "oip"
 _JSON: dict[str, type[SimpleCodec | OIPCodec]] = {SIMPLE: SimpleCodec, OIP: OIPCodec}
+JSON_DOORS: tuple[str, ...] = tuple(_JSON)
+"""The dialects whose large bodies and answers may be coded in another process."""
 NAMES: tuple[str, ...] = (*_JSON, *MEDIA[1:])
 
 

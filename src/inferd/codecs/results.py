@@ -36,6 +36,7 @@ class Results:
         id: str | None = None,
         model: str = "",
         version: str = "",
+        form: Any = None,
     ) -> bytes:
         """Encode outputs: a batch as ``Tensors``, or one ``Tensors`` with one row per example."""
         if type(outputs) is dict and single and len(outputs) == 1:

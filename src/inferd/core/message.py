@@ -7,10 +7,12 @@ outputs or an async iterator of chunks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from inferd.core.tensor import Tensors
+import numpy as np
+
+from inferd.core.tensor import Tensors, as_bytes
 
 Parameters = dict[str, str | int | float | bool]
 
@@ -54,10 +56,42 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """The answer: ``outputs``, or ``chunks`` for a streamed one, and who gave it."""
+    """The answer: ``outputs``, or ``chunks`` for a streamed one, and who gave it.
+
+    A chunk holds what became known of the outputs, for one row (the batch axis is one long). To stop
+    the generation, close the iterator (``aclose``).
+    """
 
     model: str
     version: str
     outputs: Tensors
     timings: Timings
     chunks: AsyncIterator[Tensors] | None = None
+
+
+def joined(chunks: Sequence[Tensors]) -> Tensors:
+    """Return a streamed answer as one: texts are joined, a second axis grows, the rest is the latest.
+
+    ``chunks`` are those of one row, in order.
+    """
+    whole: Tensors = {}
+    for name in dict.fromkeys(name for chunk in chunks for name in chunk):
+        parts = [chunk[name] for chunk in chunks if name in chunk]
+        if len(parts) == 1:
+            whole[name] = parts[0]
+        elif parts[0].dtype.hasobject and parts[0].ndim < 2:
+            text = np.empty(parts[0].shape, object)
+            text[...] = b"".join(as_bytes(e) for part in parts for e in part.flat)
+            whole[name] = text
+        elif parts[0].ndim > 1:
+            whole[name] = np.concatenate(parts, axis=1)
+        else:
+            whole[name] = parts[-1]
+    return whole
+
+
+async def collected(response: Response) -> Tensors:
+    """Return all outputs of a response, waiting for the end of a streamed one."""
+    if response.chunks is None:
+        return response.outputs
+    return joined([chunk async for chunk in response.chunks])

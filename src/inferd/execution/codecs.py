@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
 
-from inferd.codecs.base import Decoded, Decoder, Encoder
+from inferd.codecs.base import Decoded, Decoder, Encoded, Encoder
 from inferd.codecs.json import MAX_DEPTH
 from inferd.codecs.registry import decoder, encoder
 from inferd.core.errors import DeadlineExceeded, InferdError
@@ -78,6 +78,7 @@ def decoded_to_wire(decoded: Decoded) -> Tensors:
         "id": decoded.id,
         "priority": decoded.priority,
         "timeout": decoded.timeout,
+        "form": decoded.form,
     }
     data = decoded.rows if decoded.rows is not None else decoded.inputs or {}
     return {"order": text(meta), **pack(data)}
@@ -92,6 +93,31 @@ def decoded_from_wire(packed: Tensors) -> Decoded:
         data if isinstance(data, dict) else None,
         data if isinstance(data, list) else None,
         meta["single"], outputs, meta["parameters"], meta["id"], meta["priority"], meta["timeout"],
+        meta["form"],
+    )  # fmt: skip
+
+
+def answer_to_wire(answer: bytes | Encoded) -> Tensors:
+    """Put an encoded answer into tensors."""
+    if type(answer) is bytes:
+        return {"body": np.frombuffer(answer, dtype=np.uint8)}
+    body, media, headers = cast("Encoded", answer)
+    told = [
+        media.decode("latin-1"),
+        [[k.decode("latin-1"), v.decode("latin-1")] for k, v in headers],
+    ]
+    return {"body": np.frombuffer(body, dtype=np.uint8), "order": text(told)}
+
+
+def answer_from_wire(packed: Tensors) -> bytes | Encoded:
+    """Undo ``answer_to_wire``."""
+    body = packed["body"].tobytes()
+    if "order" not in packed:
+        return body
+    media, headers = orjson.loads(packed["order"][0])
+    return Encoded(
+        body, media.encode("latin-1"),
+        tuple((k.encode("latin-1"), v.encode("latin-1")) for k, v in headers),
     )  # fmt: skip
 
 
@@ -126,8 +152,10 @@ class CodecProgram:
         if order["op"] == "decode":
             return decoded_to_wire(decode.decode(inputs["body"].tobytes()))
         data = unpack({k: a for k, a in inputs.items() if k != "order"})
-        body = encode.encode(data, order["single"], order["id"], order["model"], order["version"])
-        return {"body": np.frombuffer(body, dtype=np.uint8)}
+        answer = encode.encode(
+            data, order["single"], order["id"], order["model"], order["version"], order.get("form")
+        )
+        return answer_to_wire(answer)
 
     def _codec(self, order: dict[str, Any]) -> tuple[Decoder, Encoder]:
         told = [order["codec"], order["signature"], order["plan"], order.get("depth")]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from inferd.codecs.base import Decoded
+from inferd.codecs.base import Decoded, Encoded
 from inferd.codecs.json import MAX_DEPTH
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import DeadlineExceeded, InferdError, InvalidInput, Overloaded, Unavailable
@@ -23,7 +23,7 @@ from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, nbytes
 from inferd.execution.blocks import each
-from inferd.execution.codecs import decoded_from_wire, pack, text
+from inferd.execution.codecs import answer_from_wire, decoded_from_wire, pack, text
 from inferd.execution.executor import FAILED, Entry, Executor, Job, Loss, Name
 from inferd.execution.frames import Outcome
 from inferd.execution.layout import Layout
@@ -74,12 +74,14 @@ class CodecPool:
         model: str,
         version: str,
         deadline: float,
-    ) -> bytes:
+    ) -> bytes | Encoded:
         """Encode a response body; raises what the codec raises."""
         order = _order("encode", door, signature, plan)
-        order.update(single=decoded.single, id=decoded.id, model=model, version=version)
+        order.update(
+            single=decoded.single, id=decoded.id, model=model, version=version, form=decoded.form
+        )
         answer = await self._run({"order": text(order), **pack(outputs)}, deadline)
-        return answer["body"].tobytes()
+        return answer_from_wire(answer)
 
     async def _run(self, inputs: Tensors, deadline: float) -> Tensors:
         size = sum(nbytes(a) for a in inputs.values())

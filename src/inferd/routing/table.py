@@ -25,7 +25,8 @@ class Version:
     """One served version of a model.
 
     ``signature`` (external), ``plan`` and ``servable`` are set once loaded. ``state`` is one of
-    the constants above; ``reason`` says why it is not ready. ``describe`` gives the live
+    the constants above; ``reason`` says why it is not ready. ``streams``: its
+    answers come in pieces. ``describe`` gives the live
     description of the control plane (costs, instances, memory).
     """
 
@@ -39,6 +40,7 @@ class Version:
     runtime: str = ""
     platform: str = ""
     task: str | None = None
+    streams: bool = False
     describe: Callable[[], Mapping[str, Any]] = dict
 
     @property
