@@ -231,8 +231,8 @@ def test_hostile_jobs_end_in_a_frame_error_or_in_a_job(data):
 
 @pytest.mark.parametrize(
     "head",
-    [HEAD.pack(0, 0, 0), HEAD.pack(9, 0, 0), HEAD.pack(1, frames.MAX_PAYLOAD + 1, 0)],
-    ids=["kind-0", "kind-9", "too-long"],
+    [HEAD.pack(0, 0, 0), HEAD.pack(12, 0, 0), HEAD.pack(1, frames.MAX_PAYLOAD + 1, 0)],
+    ids=["kind-0", "kind-12", "too-long"],
 )
 def test_impossible_heads_are_refused(head):
     with pytest.raises(FrameError):
@@ -254,7 +254,7 @@ def test_json_frames_hold_json():
 
 def test_kinds_have_names():
     assert frames.KINDS[frames.CREDIT] == "credit"
-    assert len(frames.KINDS) == frames.BEAT + 1
+    assert len(frames.KINDS) == frames.END + 1
 
 
 def test_a_retryable_error_crosses_without_its_time():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inferd.core.errors import InferdError, ModelFailed, ModelFileError
+from inferd.core.errors import InferdError, InvalidInput, ModelFailed, ModelFileError
 from inferd.runtimes.python import PythonRuntime
 
 HEAD = """
@@ -223,8 +223,79 @@ class M(Model):
 
     assert runtime.streams and shapes(signature.outputs) == {"output": ("BYTES", (-1,))}
     assert runtime.run({"text": texts(b"a b", b"c")})["output"].tolist() == [b"a b ", b"c "]
-    chunks = [c["output"].tolist() for c in runtime.stream({"text": texts(b"a b")})]
-    assert chunks == [[b"a "], [b"b "]]
+    engine = runtime.engine()
+    engine.add(7, {"text": texts(b"a b")}, {})
+    steps = [step for _ in range(3) for step in engine.step()]
+    assert [(key, last) for key, _, last in steps] == [(7, False), (7, False), (7, True)]
+    assert [piece["output"].tolist() for _, piece, _ in steps[:2]] == [[b"a "], [b"b "]]
+    assert signature.ragged and runtime.sequences is None
+    runtime.trial = 1
+    assert runtime.run({"text": texts(b"a b")})["output"].tolist() == [b"a "]
+
+
+def test_a_generator_takes_parameters_of_the_request(load):
+    runtime, signature = load("""
+from collections.abc import Iterator
+class M(Model):
+    sequences = 3
+    def predict(self, text: str, parameters, times: int = 2, end: str = ".") -> Iterator[str]:
+        for _ in range(times):
+            yield text + end + ",".join(sorted(parameters))
+""")
+    engine = runtime.engine()
+
+    def pieces(**parameters):
+        engine.add(1, {"text": texts(b"a")}, parameters)
+        steps = []
+        while not steps or not steps[-1][2]:
+            steps += engine.step()
+        return [piece["output"][0] for _, piece, last in steps if not last]
+
+    assert [s.name for s in signature.inputs] == ["text"] and runtime.sequences == 3
+    assert pieces() == [b"a.", b"a."]
+    assert pieces(times=1.0, end="!", other=True) == [b"a!end,other,times"]
+    with pytest.raises(InvalidInput, match="'times' must be a whole number, got 'x'"):
+        engine.add(2, {"text": texts(b"a")}, {"times": "x"})
+
+
+def test_a_class_with_the_verbs_of_an_engine_streams(load):
+    runtime, signature = load("""
+class M(Model):
+    inputs = {"n": ("int64", [-1])}
+    outputs = {"i": ("int64", [-1]), "end": ("bool", [-1])}
+    sequences = 4
+    def load(self, path):
+        self.left = {}
+    def add(self, key, inputs, parameters):
+        self.left[key] = int(inputs["n"][0])
+    def step(self):
+        found = []
+        for key in list(self.left):
+            self.left[key] -= 1
+            last = self.left[key] <= 0
+            found.append((key, {"i": self.left[key], **({"end": True} if last else {})}, last))
+            if last:
+                del self.left[key]
+        return found
+    def cancel(self, key):
+        self.left.pop(key, None)
+""")
+
+    assert runtime.streams and runtime.sequences == 4
+    assert shapes(signature.outputs) == {"i": ("INT64", (-1,)), "end": ("BOOL", (-1,))}
+    answer = runtime.run({"n": np.array([2, 1])})
+    assert {k: v.tolist() for k, v in answer.items()} == {"i": [0, 0], "end": [True, True]}
+
+
+def test_a_model_that_streams_needs_a_batch_axis(load):
+    with pytest.raises(ModelFileError, match="a model that streams has a batch axis"):
+        load("""
+class M(Model):
+    inputs = {"n": ("int64", [2])}
+    outputs = {"i": ("int64", [2])}
+    def predict(self, n):
+        yield n
+""")
 
 
 def test_exceptions_of_the_users_code_pass_through_and_exit_does_not(load):

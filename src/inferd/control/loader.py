@@ -18,6 +18,7 @@ from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError, ModelFileError, Unavailable
 from inferd.core.message import Request
 from inferd.execution.executor import Curve, Executor, Loaded, Name
+from inferd.execution.memory import SLOTS_MAX
 from inferd.execution.spawn import usable_cpus
 from inferd.execution.supervisor import Launch, ProcessExecutor
 from inferd.repository.spec import ModelSpec
@@ -27,6 +28,7 @@ from inferd.scheduling.batcher import Batcher
 from inferd.scheduling.costs import Costs, Sizing, size
 from inferd.scheduling.model import BatchedModel
 from inferd.scheduling.settings import BatchSettings, Observer
+from inferd.scheduling.streamed import SEQUENCES, StreamedModel, first_of
 from inferd.telemetry.logs import Log
 
 log = Log("control")
@@ -35,6 +37,8 @@ SAID = {LOADING: "model is loading", READY: "model is ready", FAILED: "model has
 RUN_TIMEOUT_LEAST = 10.0
 RUN_TIMEOUT_FACTOR = 20.0
 INSTANCES_MAX = 256
+GOLDEN = "golden"
+"""Id of the requests that prove a version before it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,11 @@ class Loader:
             await first.stop(1.0)
             first = self._executor(spec, 0, loaded.curve, model.sizing.threads)
             await first.start(relay)
+        alone = (
+            loaded.streams
+        )  # an engine is given requests one by one, and shares its steps itself
         batch = BatchSettings(
-            batch.max_size, batch.max_delay, model.sizing.slots, batch.limits, batch.replay,
+            1 if alone else batch.max_size, 0.0 if alone else batch.max_delay, model.sizing.slots, batch.limits, batch.replay,
             batch.run_timeout,
         )  # fmt: skip
         batcher = Batcher(
@@ -197,18 +204,22 @@ class Loader:
         version = model.version
         version.signature, version.plan = loaded.signature, loaded.plan
         version.platform = loaded.runtime
-        version.servable = BatchedModel(
-            spec.name, spec.version, loaded.signature, loaded.plan, batcher
-        )
+        version.streams = loaded.streams
+        kind = StreamedModel if loaded.streams else BatchedModel
+        version.servable = kind(spec.name, spec.version, loaded.signature, loaded.plan, batcher)
 
     def _size(
         self, spec: ModelSpec, loaded: Loaded, slots: int | None, threads: int | None
     ) -> Sizing:
+        low, high = spec.instances.min or 1, spec.instances.max or INSTANCES_MAX
+        if loaded.streams:  # every slot is a request that is being generated for
+            wanted = spec.batching.max_size or loaded.sequences or SEQUENCES
+            instances = min(max(self._settings.instances or 1, low), high)
+            return Sizing(min(wanted, SLOTS_MAX), 0, instances, threads or 1)
         found = size(
             loaded.curve, releases_gil=loaded.releases_gil, cpus=usable_cpus(), slots=slots,
             instances=self._settings.instances, threads=threads,
         )  # fmt: skip
-        low, high = spec.instances.min or 1, spec.instances.max or INSTANCES_MAX
         return replace(found, instances=min(max(found.instances, low), high))
 
     def _kind(self, spec: ModelSpec) -> str:
@@ -250,7 +261,9 @@ class Loader:
         deadline = self._clock() + self._settings.golden_timeout
         for inputs in loaded.golden:
             try:
-                await servable(Request(spec.name, inputs, deadline=deadline, id="golden"))
+                answer = await servable(Request(spec.name, inputs, deadline=deadline, id=GOLDEN))
+                if answer.chunks is not None:
+                    await first_of(answer.chunks)
             except InferdError as error:
                 raise ModelFileError(
                     f"model {spec.name} v{spec.version}: its golden request failed: {error.message}",
@@ -294,7 +307,9 @@ class Loader:
 
 
 def _new(spec: ModelSpec) -> LoadedModel:
-    version = Version(spec.name, spec.version, task=spec.task, runtime=spec.runtime)
+    version = Version(
+        spec.name, spec.version, task=spec.task, runtime=spec.runtime, labels=spec.version_labels
+    )
     model = LoadedModel(spec, version)
     version.describe = model.describe
     return model

@@ -15,6 +15,9 @@ from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 
 Options = Mapping[str, Any]
+Step = tuple[int, Tensors | BaseException, bool]
+"""What one step gave a request: its key, a piece of the answer (or what ends it alone), and whether it
+was the last. A piece holds what became known of the outputs, for one row: the batch axis is one long."""
 
 
 class Runtime(Protocol):
@@ -22,12 +25,15 @@ class Runtime(Protocol):
 
     ``releases_gil``: several ``run`` calls may go on at once from threads of one process.
     ``keeps_inputs``: the model is foreign Python code that might keep or change its inputs, so it
-    is given private copies.
+    is given private copies. ``streams``: it has a method ``engine()`` that
+    returns the ``Engine`` which answers requests; ``run`` then is that, awaited. ``sequences``, where
+    it has that: how many requests the engine takes at once.
     """
 
     name: str
     releases_gil: bool
     keeps_inputs: bool
+    streams: bool
 
     def load(self, artifact: Path, options: Options) -> Signature:
         """Load the artifact and return its signature.
@@ -54,14 +60,18 @@ class Runtime(Protocol):
 
 
 class Engine(Protocol):
-    """Token-wise generation: requests join and leave a running batch between steps."""
+    """Token-wise generation: requests join and leave a running batch between steps.
+
+    All calls come from one thread. An engine may also offer ``hold(key, on=...)``: leave a request out
+    of the steps for a while, since its client does not keep up.
+    """
 
     def add(self, key: int, inputs: Tensors, parameters: Parameters) -> None:
-        """Admit a request under ``key``."""
+        """Admit a request of one row under ``key``; what it raises ends that request."""
         ...
 
-    def step(self) -> list[tuple[int, Tensors, bool]]:
-        """Advance once; return (request, chunk, last) for each that produced something."""
+    def step(self) -> list[Step]:
+        """Advance once and return what came of it; what it raises ends every request."""
         ...
 
     def cancel(self, key: int) -> None:

@@ -18,6 +18,7 @@ from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 from inferd.execution.frames import Outcome
 from inferd.execution.layout import Layout
+from inferd.execution.streams import Stream
 
 STARTING = "starting"
 READY = "ready"
@@ -49,12 +50,13 @@ class Entry:
     """One request waiting for, or having, its turn.
 
     ``future`` gets the outputs (``Tensors``) or an ``InferdError``. Times are monotonic seconds.
-    ``queued``: it waits in the queue. ``attempts`` counts how often a worker was lost under it; ``suspect``: run it alone.
+    ``queued``: it waits in the queue. ``attempts`` counts how often a worker was lost under it; ``suspect``: run it alone. ``stream``: its answer comes in pieces; it is
+    the future then.
     """
 
     __slots__ = (
         "attempts", "deadline", "dispatched", "enqueued", "future", "id", "inputs", "job",
-        "layout", "length", "nbytes", "priority", "queued", "rows", "seq", "suspect",
+        "layout", "length", "nbytes", "priority", "queued", "rows", "seq", "stream", "suspect",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +71,9 @@ class Entry:
         nbytes: int = 0,
         length: int = 1,
         id: str = "",
+        stream: Stream | None = None,
     ) -> None:
+        self.stream = stream
         self.inputs = inputs
         self.layout = layout
         self.future = future
@@ -151,6 +155,7 @@ class Loaded:
     """What a model said of itself once loaded.
 
     ``signature`` is the external one; ``golden``: the requests it must answer to be ready.
+    ``streams``: it answers in pieces, ``sequences`` requests at once (``None``: it does not say).
     """
 
     signature: Signature
@@ -161,6 +166,8 @@ class Loaded:
     curve: Curve
     load_seconds: float = 0.0
     golden: tuple[Tensors, ...] = ()
+    streams: bool = False
+    sequences: int | None = None
     model_signature: Signature = field(default_factory=lambda: Signature((), ()))
 
 
@@ -224,6 +231,10 @@ class Executor(Protocol):
 
     def cancel(self, job: Job) -> None:
         """Nobody waits for ``job`` any more: drop it if it has not started."""
+        ...
+
+    def taken(self, job: Job, count: int) -> None:
+        """A client has taken ``count`` pieces of the answer to ``job``: as many more may come."""
         ...
 
     def abandon(self, job: Job, message: str) -> None:

@@ -13,9 +13,10 @@ ADD       front      u32 entries, u32 blocks, u32 rerun budget, f64 deadline per
 CANCEL    front      empty: the job of ``handle`` is no longer wanted, if it has not started
 CREDIT    front      u32 slots, then u64 offsets of output memory given back
 DONE      worker     answer to LOAD (JSON) or ADD (outcome, below)
-CHUNK     worker     one piece of a streamed answer
 BEAT      worker     u64 CPU nanoseconds used so far
 ========  =========  ==============================================================================
+
+``streams`` has those of answers in pieces: GENERATE, TAKEN, CHUNK, END.
 
 Outcome: u32 entries, u32 blocks, u32 reruns, u32 size of the error list, f64 batch seconds, f64
 run seconds, f32 fill, u32 rows, one status byte per entry, the errors as JSON, then the blocks of
@@ -48,8 +49,10 @@ from inferd.execution.blocks import (
 )  # fmt: skip
 from inferd.execution.layout import Layout
 
-LOAD, UNLOAD, ADD, CANCEL, CREDIT, DONE, CHUNK, BEAT = range(1, 9)
-KINDS = ("", "load", "unload", "add", "cancel", "credit", "done", "chunk", "beat")
+LOAD, UNLOAD, ADD, CANCEL, CREDIT, DONE, CHUNK, BEAT, GENERATE, TAKEN, END = range(1, 12)
+KINDS = (
+    "", "load", "unload", "add", "cancel", "credit", "done", "chunk", "beat", "generate", "taken", "end",
+)  # fmt: skip
 
 HEAD = struct.Struct("<B3xIQ")
 MAX_PAYLOAD = 1 << 30

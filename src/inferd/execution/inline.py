@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from inferd.core.errors import InferdError
+from inferd.core.tensor import Tensors
 from inferd.execution.blocks import Block
+from inferd.execution.engine import EngineLoop
 from inferd.execution.executor import READY, STARTING, STOPPED, Curve, Job, Loaded, Owner
 from inferd.execution.frames import Outcome, all_failed
 from inferd.execution.loading import load_program
 from inferd.execution.program import Program
 from inferd.execution.spawn import usable_cpus
+from inferd.execution.streams import ended
 from inferd.execution.supervisor import Launch
 
 THREAD_FROM = 0.001
@@ -41,6 +44,8 @@ class InlineExecutor:
         self._jobs: set[int] = set()
         self._slots = 1
         self._slow = True
+        self._engine: EngineLoop | None = None
+        self._streams: dict[int, Job] = {}
 
     async def start(self, owner: Owner) -> Loaded:
         """Load the model in a thread; raises ``InferdError``."""
@@ -49,8 +54,34 @@ class InlineExecutor:
         self._program, loaded = await loop.run_in_executor(None, self._load)
         points = loaded.curve.points
         self._slow = not points or points[-1][1] >= THREAD_FROM
+        if loaded.streams:
+            self._start_engine(loop)
         self.state, self.reason = READY, ""
         return loaded
+
+    def _start_engine(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._program is not None
+        runtime: Any = self._program.runtime
+
+        def emit(key: int, piece: Tensors) -> None:
+            loop.call_soon_threadsafe(self._piece, key, piece)
+
+        def end(key: int, error: InferdError | None, seconds: float, pieces: int) -> None:
+            loop.call_soon_threadsafe(self._ended, key, ended(error, seconds))
+
+        self._engine = EngineLoop(self._program, runtime.engine(), emit, end)
+        self._engine.start()
+
+    def _piece(self, key: int, piece: Tensors) -> None:
+        job = self._streams.get(key)
+        stream = job.entries[0].stream if job is not None and job.entries else None
+        if stream is not None and not stream.cancelled():
+            stream.put({name: np.array(array) for name, array in piece.items()})
+
+    def _ended(self, key: int, outcome: Outcome) -> None:
+        job = self._streams.pop(key, None)
+        if job is not None:
+            self._finish(job, outcome)
 
     def _load(self) -> tuple[Program, Loaded]:
         order = self._launch.order
@@ -60,7 +91,7 @@ class InlineExecutor:
 
     def configure(self, slots: int, prefetch: int, run_timeout: float) -> None:
         """Set how many jobs run at once; an inline job can be neither prefetched nor killed."""
-        self._slots = slots if self._slow else 1
+        self._slots = slots if self._slow or self._engine is not None else 1
 
     @property
     def running(self) -> int:
@@ -75,6 +106,12 @@ class InlineExecutor:
     def submit(self, job: Job) -> None:
         """Run a job: here when the model is fast, else in a thread."""
         self._jobs.add(job.id)
+        stream = job.entries[0].stream
+        if stream is not None and self._engine is not None:
+            (entry,) = job.entries
+            self._streams[job.id] = job
+            self._engine.add(job.id, stream.parameters, entry.deadline, entry.inputs)
+            return
         loop = asyncio.get_running_loop()
         if not self._slow:
             loop.call_soon(self._finish, job, None)
@@ -112,7 +149,14 @@ class InlineExecutor:
         return False
 
     def cancel(self, job: Job) -> None:
-        """An inline job that has started cannot be taken back."""
+        """An inline job that has started cannot be taken back, unless it streams."""
+        if self._engine is not None:
+            self._engine.cancel(job.id)
+
+    def taken(self, job: Job, count: int) -> None:
+        """A client has taken ``count`` pieces of the answer to ``job``."""
+        if self._engine is not None:
+            self._engine.taken(job.id, count)
 
     def abandon(self, job: Job, message: str) -> None:
         """An inline job cannot be ended from outside."""
@@ -138,6 +182,8 @@ class InlineExecutor:
         while self._jobs and loop.time() < end:
             await asyncio.sleep(0.005)
         self.state, self.reason = STOPPED, "stopped"
+        if self._engine is not None:
+            self._engine.stop()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
         if self._program is not None:

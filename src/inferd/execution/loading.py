@@ -25,6 +25,8 @@ from inferd.execution.proof import prove
 from inferd.runtimes.registry import create
 from inferd.transforms.compile import compile_chain
 
+TRIAL = 16  # pieces of an answer that prove a model which streams
+
 
 def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, cpus: int) -> tuple[
     Program, Loaded
@@ -42,7 +44,8 @@ def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, 
         if answered != signature:  # the artifact did not know its own outputs
             signature = answered
             program, golden, inputs, _ = _proven(spec, runtime, signature, origin)
-        curve = curve or measure(program, inputs, cpus)
+        if curve is None:
+            curve = _paced(program, inputs) if runtime.streams else measure(program, inputs, cpus)
     except InferdError:
         raise
     except MemoryError:
@@ -62,14 +65,25 @@ def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, 
         load_seconds=time.perf_counter() - start,
         golden=tuple(golden),
         model_signature=signature,
+        streams=runtime.streams,
+        sequences=getattr(runtime, "sequences", None),
     )
     return program, loaded
+
+
+def _paced(program: Program, inputs: Tensors) -> Curve:
+    """Return a first guess at what a generation takes: live ones correct it."""
+    start = time.perf_counter()
+    program.runtime.run(inputs)
+    return Curve(((1, time.perf_counter() - start),))
 
 
 def _loaded(spec: Mapping[str, Any], threads: int, origin: Origin) -> tuple[Runtime, Signature]:
     artifact = Path(spec["artifact"]) if spec["artifact"] else Path(spec["directory"])
     try:
         runtime = create(spec["runtime"])
+        if hasattr(runtime, "trial"):
+            runtime.trial = TRIAL
         signature = runtime.load(artifact, {**spec["options"], "threads": threads})
     except InferdError as error:
         raise origin.placed(error) from error.__cause__
@@ -117,4 +131,6 @@ def describe_loaded(loaded: Loaded) -> dict[str, Any]:
             encode_request(g, loaded.signature, single=False).decode() for g in loaded.golden
         ],
         "pid": os.getpid(),
+        "streams": loaded.streams,
+        "sequences": loaded.sequences,
     }

@@ -21,7 +21,7 @@ import orjson
 
 from inferd.core.clock import Clock
 from inferd.core.errors import InferdError, ModelFileError, from_kind
-from inferd.execution import frames
+from inferd.execution import frames, streams
 from inferd.execution.blocks import FrameError
 from inferd.execution.channel import Channel
 from inferd.execution.executor import Job, Loss, Name
@@ -123,6 +123,12 @@ class WorkerProcess:
 
     def _written(self, job: Job) -> bytes:
         entries = job.entries
+        stream = entries[0].stream
+        if stream is not None:
+            (entry,) = entries
+            return frames.joined(
+                streams.write_generate(job.id, stream.parameters, entry.deadline, entry.inputs)
+            )
         deadlines = [e.deadline for e in entries]
         layout = entries[0].layout
         if all(e.layout is layout for e in entries):
@@ -149,6 +155,12 @@ class WorkerProcess:
         if job.id in self.jobs:
             self._channel.send(frames.frame(frames.CANCEL, job.id, []))
 
+    def taken(self, job: Job, count: int) -> None:
+        """Say that ``count`` pieces of an answer were taken."""
+        if job.id in self.jobs:
+            job.submitted = self._clock()  # while it was held it did not run
+            self._channel.send(streams.taken_frame(job.id, count))
+
     def set_slots(self, slots: int) -> None:
         """Allow ``slots`` jobs at once."""
         if slots != self._slots:
@@ -168,6 +180,10 @@ class WorkerProcess:
                 self._loaded(payload)
             else:
                 self._done(handle, payload)
+        elif kind == frames.CHUNK:
+            self._piece(handle, payload)
+        elif kind == frames.END:
+            self._ended(handle, payload)
         elif kind != frames.BEAT:
             raise FrameError(f"a worker does not send {frames.KINDS[kind]}")
 
@@ -195,6 +211,26 @@ class WorkerProcess:
         if len(self.jobs) >= self._slots:  # one that waited in the worker starts only now
             next(islice(self.jobs.values(), self._slots - 1, None)).submitted = self._heard
         self._on_done(job, outcome)
+
+    def _piece(self, handle: int, payload: memoryview) -> None:
+        job = self._streaming(handle)
+        job.submitted = self._heard
+        stream = job.entries[0].stream if job.entries else None
+        if stream is not None and not stream.cancelled():
+            stream.put(streams.read_chunk(payload))
+
+    def _ended(self, handle: int, payload: memoryview) -> None:
+        job = self._streaming(handle)
+        outcome = streams.read_end(payload)
+        del self.jobs[handle]
+        self.answered += 1
+        self._on_done(job, outcome)
+
+    def _streaming(self, handle: int) -> Job:
+        job = self.jobs.get(handle)
+        if job is None or job.entries[0].stream is None:
+            raise FrameError("a piece of an answer that was never asked for")
+        return job
 
     def _said(self, text: str) -> None:
         log.info(text, **self.label.fields, pid=self.pid)
@@ -225,7 +261,7 @@ class WorkerProcess:
         if silence > MISSED and self._cpu is None:
             self._cpu = cpu_seconds(self.pid)  # what it uses from here on is a sign of life
         if self.jobs:
-            oldest = min(j.submitted for j in self.jobs.values())
+            oldest = min((j.submitted for j in self.jobs.values() if not _held(j)), default=now)
             if now - oldest > run_timeout:
                 self.kill(Loss("stuck", f"a batch ran longer than {run_timeout:g} s"))
                 return
@@ -325,6 +361,12 @@ class WorkerProcess:
     def memory(self) -> int | None:
         """Return resident bytes, or ``None``."""
         return None if self.gone else memory_bytes(self.pid)
+
+
+def _held(job: Job) -> bool:
+    """Whether a job stands still because its client does not take what is there."""
+    stream = job.entries[0].stream if job.entries else None
+    return stream is not None and stream.full
 
 
 def _load_failure(label: Name, loss: Loss) -> InferdError:

@@ -26,6 +26,7 @@ from inferd.core.tensor import Tensors
 from inferd.execution.blocks import Block, each
 from inferd.execution.frames import FAILED, OK, Outcome
 from inferd.transforms.chain import Chain
+from inferd.transforms.collate import Collated
 
 EXPIRED = "the deadline passed before the request ran"
 
@@ -104,7 +105,7 @@ class Program:
         except BaseException as error:  # foreign code
             state = _Run(budget, deadlines)
             units = [Unit(i, t) for i, t in enumerate(each([block]))]
-            self._isolate(units, self._told(error), state)
+            self._isolate(units, self.told(error), state)
             outcome = _gather(units, entries)
             outcome.run, outcome.rows, outcome.reruns = state.run, state.rows, state.reruns
             return outcome
@@ -116,7 +117,7 @@ class Program:
             parts = self._execute([b.tensors for b in blocks], state)
         except BaseException as error:  # any failure of foreign code is the model's, told per entry
             units = [Unit(i, t) for i, t in enumerate(each(blocks))]
-            self._isolate(units, self._told(error), state)
+            self._isolate(units, self.told(error), state)
             return _gather(units, entries)
         out = [Block(b.count, p) for b, p in zip(blocks, parts, strict=True)]
         return Outcome(bytes(entries), out, {})
@@ -131,14 +132,14 @@ class Program:
             try:
                 units.extend(Unit(i, t) for t in self._prepare(tensors))
             except BaseException as error:  # foreign code: a bad item fails alone
-                units.append(Unit(i, {}, error=self._told(error)))
+                units.append(Unit(i, {}, error=self.told(error)))
         groups: dict[object, list[Unit]] = {}
         for unit in units:
             if unit.error is None:
                 groups.setdefault(self._group(unit), []).append(unit)
         for group in groups.values():
             self._attempt(group, state)
-        return _gather(units, len(deadlines), self._post, self._told)
+        return _gather(units, len(deadlines), self._post, self.told)
 
     def _group(self, unit: Unit) -> object:
         if not self._batched:
@@ -174,7 +175,7 @@ class Program:
         try:
             parts = self._execute([u.tensors for u in units], state)
         except BaseException as error:  # foreign code
-            self._isolate(units, self._told(error), state)
+            self._isolate(units, self.told(error), state)
             return
         for unit, part in zip(units, parts, strict=True):
             unit.result = part
@@ -216,7 +217,24 @@ class Program:
             return _from_rows(after, rows) if self._batched else after
         return _slices(after, rows) if len(rows) > 1 else [after]
 
-    def _told(self, error: BaseException) -> InferdError:
+    def opened(self, tensors: Tensors) -> tuple[Tensors, Collated | None]:
+        """Prepare a request of one row for an engine: what the engine takes, for ``piece``."""
+        chain = self.chain
+        (part,) = self._prepare(tensors)
+        if not (chain.by_item or chain.changes):
+            return part, None
+        collated = chain.concatenate([part])
+        return chain.before(collated.inputs), collated
+
+    def piece(self, outputs: Tensors, collated: Collated | None) -> Tensors:
+        """Apply what comes after the model to a piece of an answer of one row."""
+        if collated is not None:
+            after = self.chain.after(outputs, collated)
+            outputs = _from_rows(after, [1])[0] if isinstance(after, list) else after
+        return self._post(outputs) if self._post is not None else outputs
+
+    def told(self, error: BaseException) -> InferdError:
+        """Return what foreign code raised as an error of ours; its traceback goes to the log."""
         if isinstance(error, InferdError):
             return error
         now = time.monotonic()

@@ -148,8 +148,15 @@ class ProcessExecutor:
 
     def cancel(self, job: Job) -> None:
         """Nobody waits for ``job`` any more."""
-        if self._worker is not None:
-            self._worker.cancel(job)
+        for worker in (self._worker, *self._leaving):
+            if worker is not None:
+                worker.cancel(job)
+
+    def taken(self, job: Job, count: int) -> None:
+        """A client has taken ``count`` pieces of the answer to ``job``."""
+        for worker in (self._worker, *self._leaving):
+            if worker is not None:
+                worker.taken(job, count)
 
     def abandon(self, job: Job, message: str) -> None:
         """A job all of whose requests are gone has run too long: replace the worker."""
@@ -330,4 +337,6 @@ def parse_loaded(answer: Mapping[str, Any]) -> Loaded:
         load_seconds=float(answer["load_seconds"]),
         golden=tuple(t for g in golden for t in (g.rows or [g.inputs or {}])),
         model_signature=Signature.from_json(answer["model_signature"]),
+        streams=bool(answer.get("streams")),
+        sequences=int(answer["sequences"]) if answer.get("sequences") else None,
     )

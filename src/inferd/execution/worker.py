@@ -26,16 +26,18 @@ from collections import deque
 from typing import Any
 
 from inferd.core.errors import InferdError, ModelFailed
+from inferd.core.tensor import Tensors
 from inferd.execution import frames
 from inferd.execution.blocks import FrameError
 from inferd.execution.executor import Curve
 from inferd.execution.frames import Outcome
-from inferd.execution.memory import SharedMemory
+from inferd.execution.memory import SLOTS_MAX, SharedMemory
 from inferd.execution.reader import FrameReader
 
 BEAT_EVERY = 0.5
 TRIM_EVERY = 2.0
 _CREDIT = struct.Struct("<I")
+_OF_STREAMS = (frames.GENERATE, frames.TAKEN, frames.CANCEL)
 
 
 class Worker:
@@ -51,6 +53,8 @@ class Worker:
         self._sending = threading.Lock()
         self._arena = threading.Lock()
         self._program: Any = None
+        self._engine: Any = None  # an EngineLoop, for a model that streams
+        self._places: dict[int, int] = {}
         self._waiting: deque[tuple[int, bytearray]] = deque()
         self._cancelled: set[int] = set()
         self._reader = FrameReader(sock)
@@ -93,6 +97,8 @@ class Worker:
     def _control(self, kind: int, handle: int, payload: bytearray) -> None:
         if kind == frames.LOAD:
             self._load(handle, json.loads(payload))
+        elif self._engine is not None and kind in _OF_STREAMS:
+            self._streamed(kind, handle, payload)
         elif kind == frames.CANCEL:
             if any(handle == job for job, _ in self._waiting):  # else it runs or has run
                 self._cancelled.add(handle)
@@ -104,6 +110,42 @@ class Worker:
             self._grow(slots)
         elif kind == frames.UNLOAD:
             self._stop.set()
+
+    def _streamed(self, kind: int, handle: int, payload: bytearray) -> None:
+        """Pass what concerns an answer in pieces on to the engine."""
+        from inferd.execution import streams
+
+        if kind == frames.CANCEL:
+            self._engine.cancel(handle)
+        elif kind == frames.TAKEN:
+            self._engine.taken(handle, streams.read_taken(memoryview(payload)))
+        else:
+            parameters, deadline, inputs = streams.read_generate(memoryview(payload))
+            free = set(range(SLOTS_MAX)) - set(self._places.values())
+            if free:  # a place to say in that this request runs
+                self._places[handle] = place = min(free)
+                self._memory.mark(place, handle)
+            self._engine.add(handle, parameters, deadline, inputs)
+
+    def _start_engine(self) -> None:
+        from inferd.execution import streams
+        from inferd.execution.engine import EngineLoop
+
+        def emit(handle: int, piece: Tensors) -> None:
+            try:
+                data = streams.write_chunk(handle, piece)
+            except Exception as error:  # an array of a kind that has no name, texts that are none
+                raise ModelFailed(f"a piece of the answer cannot be sent: {error}") from None
+            self._send(data)
+
+        def end(handle: int, error: InferdError | None, seconds: float, pieces: int) -> None:
+            place = self._places.pop(handle, None)
+            if place is not None:
+                self._memory.mark(place, 0)
+            self._send(streams.write_end(handle, error, seconds, pieces))
+
+        self._engine = EngineLoop(self._program, self._program.runtime.engine(), emit, end)
+        self._engine.start()
 
     def _grow(self, slots: int) -> None:
         while self._started < slots:
@@ -138,6 +180,8 @@ class Worker:
         self._program, loaded = load_program(
             order["spec"], threads=order["threads"], curve=curve, cpus=order["cpus"]
         )
+        if loaded.streams:
+            self._start_engine()
         gc.collect()
         gc.freeze()  # what a model brought stays: later collections need not walk it
         return describe_loaded(loaded)

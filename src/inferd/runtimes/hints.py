@@ -20,10 +20,11 @@ what it returns too, where nothing is hinted but that.
 
 from __future__ import annotations
 
+import collections.abc
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -106,11 +107,12 @@ class Hints:
         )
 
 
-def read_hints(method: Callable[..., Any]) -> Hints | None:
+def read_hints(method: Callable[..., Any], skip: Container[str] = ()) -> Hints | None:
     """Return what the hints of a bound method say, or ``None`` where they say nothing.
 
     Raises ``Unhinted`` for a hint that says too little, where every parameter has one. Where one
-    has none the signature must be declared in any case, and such a hint is only a note.
+    has none the signature must be declared in any case, and such a hint is only a note. ``skip``:
+    parameters that are no inputs.
     """
     try:
         hinted = typing.get_type_hints(method, include_extras=True)
@@ -119,6 +121,7 @@ def read_hints(method: Callable[..., Any]) -> Hints | None:
     parameters = [
         p for p in inspect.signature(method).parameters.values()
         if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}
+        and p.name not in skip
     ]  # fmt: skip
     names = [p.name for p in parameters if p.default is p.empty or p.name in hinted]
     told = {n: hinted[n] for n in names if _origin(hinted.get(n, Any)) not in _VAGUE}
@@ -163,8 +166,11 @@ def _outputs(hint: Any) -> dict[str, Slot]:
     if typing.is_typeddict(hint):
         rows = typing.get_type_hints(hint, include_extras=True)
         return {n: _slot(n, inner) for n, inner in rows.items()}
-    if isinstance(origin, type) and issubclass(origin, Iterator):
-        return {OUTPUT: _slot(OUTPUT, (typing.get_args(hint) or (Any,))[0])}
+    if origin is collections.abc.Iterable or (
+        isinstance(origin, type) and issubclass(origin, Iterator)
+    ):
+        piece = (typing.get_args(hint) or (Any,))[0]
+        return {} if _origin(piece) in _VAGUE else _outputs(piece)
     return {OUTPUT: _slot(OUTPUT, hint)}
 
 

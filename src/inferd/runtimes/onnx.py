@@ -56,6 +56,7 @@ class ONNXRuntime:
     name = "onnx"
     releases_gil = True
     keeps_inputs = False
+    streams = False
 
     def __init__(self) -> None:
         self._session: Any = None

@@ -12,30 +12,24 @@ sees a batch.
 
 from __future__ import annotations
 
-import inspect
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from inferd.core.errors import InferdError, ModelFailed, ModelFileError
+from inferd.core.message import Parameters
 from inferd.core.model import Model
-from inferd.core.runtime import Options
+from inferd.core.runtime import Engine, Options
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import Tensors
+from inferd.runtimes.call import HINT, Call
 from inferd.runtimes.code import failed, load_module, load_object
-from inferd.runtimes.hints import Hints, Unhinted, declared_spec, read_hints
+from inferd.runtimes.generate import GeneratorEngine, ModelEngine, answered, is_engine, with_batch
+from inferd.runtimes.hints import Hints, Unhinted, declared_spec
 from inferd.runtimes.returned import Uneven, to_tensors
-from inferd.runtimes.signatures import EXAMPLE, declared, learn_outputs, settle
-
-HINT = (
-    'hint it, for example `def predict(self, x: Annotated[np.ndarray, "float32", (-1, 4)]) -> '
-    'Annotated[np.ndarray, "float32", (-1, 3)]` or `def predict(self, texts: list[str]) -> '
-    "list[float]`, or " + EXAMPLE
-)
+from inferd.runtimes.signatures import declared, learn_outputs, settle
 
 LISTS = (
     "where rows may differ, hint what is returned as lists: `-> list[list[float]]`; every row is "
@@ -44,102 +38,12 @@ LISTS = (
 RECTANGLE = "fill the lists of one example to one length: a tensor has no ragged rows"
 
 
-class Call:
-    """One method of the user's class: how it is called with tensors, and what its hints say."""
-
-    def __init__(self, method: Callable[..., Any], place: str) -> None:
-        self.method = method
-        self.name = method.__name__
-        self.place = f"{place}.{self.name}"
-        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-            raise ModelFileError(
-                f"{self.place}: must not be async", help="write `def`: it runs in its own process"
-            )
-        kinds = inspect.Parameter
-        parameters = list(inspect.signature(method).parameters.values())
-        self.names = [p.name for p in parameters if p.kind in {
-            kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY, kinds.POSITIONAL_ONLY,
-        }]  # fmt: skip
-        self.needed = [
-            p.name for p in parameters if p.name in self.names and p.default is p.empty
-        ]  # fmt: skip
-        try:
-            self.hints: Hints | None = read_hints(method)
-        except Unhinted as error:
-            raise ModelFileError(f"{self.place}: {error}", help=HINT) from None
-        self.each = self.hints is not None and self.hints.each
-        self.generates = inspect.isgeneratorfunction(method)
-
-    def fits(self, inputs: tuple[TensorSpec, ...]) -> str | None:
-        """Return why the method cannot be called with these inputs, or ``None``."""
-        names = [s.name for s in inputs]
-        if len(self.needed) <= 1 or set(self.needed) <= set(names):
-            return None
-        wanted, given = ", ".join(self.needed), ", ".join(names)
-        return f"{self.place}: takes {wanted}, and the model's inputs are {given}"
-
-    def __call__(self, tensors: Tensors) -> Any:
-        """Call it for all rows; row by row if it is written for one example or is a generator."""
-        if not (self.each or self.generates):
-            return self._once(tensors)
-        rows = [self._once(part) for part in self._parts(tensors)]
-        return (
-            rows if not rows or not isinstance(rows[0], tuple) else tuple(zip(*rows, strict=True))
-        )
-
-    def chunks(self, tensors: Tensors) -> Iterator[Any]:
-        """Yield what a generator method yields, row after row."""
-        for part in self._parts(tensors):
-            args, given = self._arguments(part)
-            yield from self.method(*args, **given)
-
-    def _parts(self, tensors: Tensors) -> list[Tensors]:
-        count = min((a.shape[0] for a in tensors.values() if a.ndim), default=0)
-        parts = [{k: a[i : i + 1] for k, a in tensors.items()} for i in range(count)]
-        if self.each:
-            return [{k: a.reshape(a.shape[1:]) for k, a in part.items()} for part in parts]
-        return parts
-
-    def _once(self, tensors: Tensors) -> Any:
-        args, given = self._arguments(tensors)
-        try:
-            returned = self.method(*args, **given)
-            return join(returned) if inspect.isgenerator(returned) else returned
-        except SystemExit as error:
-            raise ModelFailed(f"{self.name} called sys.exit({error.code!r})") from error
-
-    def _arguments(self, tensors: Tensors) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return arguments by name where the names are inputs, else all inputs as one dict."""
-        if self.needed and all(n in tensors for n in self.needed):
-            given = {n: self._value(n, tensors[n]) for n in self.names if n in tensors}
-            return (), given
-        if len(self.needed) == 1:
-            return (dict(tensors),), {}
-        raise ModelFailed(
-            f"{self.name} takes {', '.join(self.needed) or 'nothing'}, and was to be given "
-            f"{', '.join(tensors)}"
-        )
-
-    def _value(self, name: str, array: np.ndarray) -> Any:
-        slot = self.hints.inputs.get(name) if self.hints is not None else None
-        return array if slot is None else slot.value(array)
-
-
-def join(chunks: Iterator[Any]) -> Any:
-    """Return what a generator gave as one value: texts joined, a list of the rest."""
-    parts = list(chunks)
-    if parts and all(isinstance(p, str) for p in parts):
-        return "".join(parts)
-    if parts and all(isinstance(p, bytes) for p in parts):
-        return b"".join(parts)
-    return parts
-
-
 class PythonRuntime:
     """One Python class.
 
-    ``streams``: ``predict`` is a generator; ``stream`` gives its chunks one by one. ``learned``: the
-    outputs are nowhere declared, and were learned from a trial run.
+    ``streams``: ``predict`` is a generator, or the class is an engine. ``trial``: the most pieces that
+    ``run`` takes of such a model (``None``: all). ``learned``: the outputs are nowhere declared, and
+    were learned from a trial run.
     """
 
     name = "python"
@@ -148,6 +52,7 @@ class PythonRuntime:
 
     def __init__(self) -> None:
         self.streams = False
+        self.trial: int | None = None
         self.learned = False
         self.preprocess: Callable[[Tensors], Tensors] | None = None
         self.postprocess: Callable[[Tensors], Tensors] | None = None
@@ -176,8 +81,13 @@ class PythonRuntime:
         return self._sign(options, place)
 
     def _bind(self, place: str) -> None:
-        self._predict = Call(self._model.predict, place)
-        self.streams = self._predict.generates
+        if is_engine(type(self._model)):
+            self._predict = Call(self._model.add, place, hinted=False)
+            self._predict.needed = ["inputs"]
+            self.streams = True
+        else:
+            self._predict = Call(self._model.predict, place)
+            self.streams = self._predict.generates
         self._pre, self._post = (
             Call(getattr(self._model, name), place) if _defines(self._model, name) else None
             for name in ("preprocess", "postprocess")
@@ -213,6 +123,13 @@ class PythonRuntime:
         self._outputs = outputs
         calls = [c for c in (self._pre, self._predict) if c is not None and c is not last]
         self._ragged = may_differ(signature, last.hints, [c.hints for c in calls], stated=stated)
+        if self.streams:
+            self._ragged = True
+            if not signature.batched:
+                raise ModelFileError(
+                    f"{place}: a model that streams has a batch axis, and its signature none",
+                    help="write axis 0 of every input and output as -1; requests come one by one",
+                )
         return replace(signature, ragged=self._ragged)
 
     def _whole(self, inputs: Tensors) -> Tensors:
@@ -221,7 +138,23 @@ class PythonRuntime:
         outputs = self.run(prepared)
         return self._run_post(outputs) if self._post else outputs
 
+    @property
+    def sequences(self) -> int | None:
+        """How many requests the class says that it generates for at once."""
+        found = getattr(self._model, "sequences", None)
+        return found if isinstance(found, int) and found > 0 else None
+
+    def engine(self) -> Engine:
+        """Return the engine that answers requests of a model that streams."""
+        if is_engine(type(self._model)):
+            return ModelEngine(self._model, self._piece)
+        return GeneratorEngine(self._stream)
+
     def run(self, inputs: Tensors) -> Tensors:
+        if self.streams:
+            rows = next((a.shape[0] for a in inputs.values() if a.ndim), 1)
+            parts = [{k: a[i : i + 1] for k, a in inputs.items()} for i in range(rows)]
+            return answered(self.engine(), parts, self.trial)
         specs = None if self._post else self._outputs
         returned = self._predict(inputs)
         outputs = self._converted(self._predict, returned, specs, ragged=self._ragged)
@@ -229,12 +162,17 @@ class PythonRuntime:
             _check_rows(self._predict.name, inputs, outputs)
         return outputs
 
-    def stream(self, inputs: Tensors) -> Iterator[Tensors]:
-        """Yield what the generator ``predict`` yields for one request, chunk by chunk."""
+    def _stream(self, inputs: Tensors, parameters: Parameters) -> Iterator[Tensors]:
+        """Return what the generator ``predict`` yields for one row, as tensors."""
+        return map(self._piece, self._predict.chunks(inputs, parameters))
+
+    def _piece(self, value: Any) -> Tensors:
+        """Return one piece of an answer as tensors; it need not hold every output."""
+        value = with_batch(value, each=self._predict.each)
         specs = None if self._post else self._outputs
-        for chunk in self._predict.chunks(inputs):
-            value = [chunk] if isinstance(chunk, (str, bytes)) else chunk
-            yield self._converted(self._predict, value, specs)
+        if specs is not None and isinstance(value, Mapping):
+            specs = tuple(s for s in specs if s.name in value)
+        return self._converted(self._predict, value, specs)
 
     def _run_pre(self, inputs: Tensors) -> Tensors:
         assert self._pre is not None
@@ -289,8 +227,11 @@ def _class(artifact: Path, directory: Path, options: Options) -> tuple[type, str
     else:
         found, place = _only_class(artifact)
     predict = getattr(found, "predict", None)
-    if predict is None or predict is Model.predict:
-        raise ModelFileError(f"{place}: the class defines no `predict`")
+    if (predict is None or predict is Model.predict) and not is_engine(found):
+        raise ModelFileError(
+            f"{place}: the class defines no `predict`",
+            help="define it, or the verbs of an engine: `add`, `step` and `cancel`",
+        )
     return found, place
 
 

@@ -40,6 +40,7 @@ class TorchRuntime:
     name = "torch"
     releases_gil = True
     keeps_inputs = True
+    streams = False
 
     def __init__(self) -> None:
         self._module: Callable[..., Any] | None = None

@@ -145,6 +145,12 @@ class Batcher:
         if entry.job is not None:
             self._deserted(entry.job)
 
+    def taken(self, entry: Entry, count: int) -> None:
+        """A client has taken ``count`` pieces of its answer."""
+        if entry.job is not None:
+            for executor in self.executors:
+                executor.taken(entry.job, count)
+
     def _alive(self) -> bool:
         return any(e.state not in (FAILED, STOPPED) for e in self.executors)
 

@@ -3,7 +3,8 @@
 A request that only waited in the worker goes back as it was. One that was running is replayed,
 alone, because it may be the cause; one that then ends a worker again is the cause and is
 quarantined; where nothing is replayed, one that was alone the first time. A worker ended by SIGKILL may have been ended by an operator or by the kernel's memory
-killer, so there one replay more is given before the request is failed (and never quarantined).
+killer, so there one replay more is given before the request is failed (and never quarantined). An answer that has begun is never begun
+again.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ def judge(
 
     ``started``: how many jobs were running, 0 where this one was not.
     """
-    if not started:
+    emitted = entry.stream is not None and entry.stream.emitted
+    if not started and not emitted:
         return Verdict.RETURN, None
     error = ModelFailed(f"the model's worker was lost while it ran this request: {loss.message}")
+    if emitted:  # a client has seen its beginning: it cannot be told twice
+        return Verdict.FAIL, error
     alone = started == 1 and len(job.entries) == 1
     if (job.exclusive or (alone and not replay)) and not loss.external:
         return Verdict.QUARANTINE, error

@@ -57,7 +57,7 @@ class Chain:
 
     ``external``: the signature clients see. ``plan``: how requests may share a batch. ``by_item``:
     ``prepare`` must be called for each example. ``identity``: inputs and outputs pass unchanged, so
-    that none of the methods need be called.
+    that none of the methods need be called. ``changes``: more than the steps of an item do.
     """
 
     def __init__(
@@ -78,9 +78,8 @@ class Chain:
         self.external = external
         self.plan = plan
         self.by_item = bool(item)
-        self.identity = not (
-            item or collator.units or batch or fixed or outputs.steps or plan.split
-        )
+        self.changes = bool(collator.units or batch or fixed or outputs.steps)
+        self.identity = not (item or self.changes or plan.split)
         self._lifted = lifted
         self._item = item
         self._item_specs = item_specs
