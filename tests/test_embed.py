@@ -235,3 +235,35 @@ def test_a_model_answers_texts_and_refuses_what_would_wrap(tmp_path, executor):
         ]
         with pytest.raises(InvalidInput, match="out of range"):
             loaded.predict(np.array([300, 1]))
+
+
+TALK = """
+from collections.abc import Iterator
+from inferd import Model
+
+class Talk(Model):
+    def predict(self, prompt: str, count: int = 3) -> Iterator[str]:
+        for i in range(count):
+            yield f"{prompt}{i} "
+"""
+
+
+@pytest.mark.parametrize("executor", ["worker", "inline"])
+def test_a_model_that_generates_is_read_in_pieces_or_whole(tmp_path, executor):
+    (tmp_path / "talk.py").write_text(TALK)
+
+    with inferd.load(tmp_path / "talk.py", executor=executor) as loaded:
+        assert list(loaded.stream("a")) == ["a0 ", "a1 ", "a2 "]
+        assert loaded.predict("b", parameters={"count": 1}) == "b0 "
+        assert loaded.predict(["c", "d"]) == ["c0 c1 c2 ", "d0 d1 d2 "]
+        pieces = loaded.stream("e", parameters={"count": 1000})
+        assert next(pieces) == "e0 "
+        pieces.close()
+        with pytest.raises(InvalidInput, match="one example"):
+            next(loaded.stream(["a", "b"]))
+
+
+def test_a_model_that_does_not_generate_has_one_piece(model):
+    (piece,) = model.stream([1, 2])
+
+    assert np.allclose(piece, [2, 4])

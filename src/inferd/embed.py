@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.core.clock import monotonic
 from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest
-from inferd.core.message import Request
+from inferd.core.message import Parameters, Request, collected
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, as_bytes
 from inferd.repository.layout import find
@@ -132,19 +132,40 @@ class LoadedModel:
         """Return signature, cost curve, instances and memory."""
         return self._version.describe()
 
-    def predict(self, data: Any, *, timeout: float | None = None) -> Any:
+    def predict(
+        self, data: Any, *, timeout: float | None = None, parameters: Parameters | None = None
+    ) -> Any:
         """Return the model's result for ``data``.
 
         ``data`` is one example, a batch, or ``{input name: value}``, of numbers, lists, texts,
         bytes or arrays, as in the simple dialect; the result has the same form (arrays stay
         numpy arrays, texts are ``str``, and ``bytes`` where they are not UTF-8). ``timeout``:
-        seconds. Raises ``InferdError``.
+        seconds. ``parameters``: what a model that generates is told of the request. Raises
+        ``InferdError``.
         """
-        return self._await(self._predict(data, timeout))
+        return self._await(self._predict(data, timeout, parameters))
 
-    async def apredict(self, data: Any, *, timeout: float | None = None) -> Any:
+    async def apredict(
+        self, data: Any, *, timeout: float | None = None, parameters: Parameters | None = None
+    ) -> Any:
         """Return what ``predict`` returns, from async code."""
-        return await asyncio.wrap_future(self._begin(self._predict(data, timeout)))
+        return await asyncio.wrap_future(self._begin(self._predict(data, timeout, parameters)))
+
+    def stream(
+        self, data: Any, *, timeout: float | None = None, parameters: Parameters | None = None
+    ) -> Iterator[Any]:
+        """Yield the pieces of the answer to one example as they come, each as a result.
+
+        Closing the iterator stops the generation. A model that does not stream gives one piece.
+        """
+        pieces = self._await(self._open(data, timeout, parameters))
+        results = Results(self.signature)
+        try:
+            while (piece := self._await(_next(pieces))) is not None:
+                yield results.piece(with_texts(piece))
+        finally:
+            if not self._closed:
+                self._await(_close(pieces))
 
     def answer(self, media: str, body: bytes, *, timeout: float | None = None) -> bytes:
         """Return the JSON body that the server would answer to ``body`` of content type ``media``."""
@@ -176,8 +197,11 @@ class LoadedModel:
         await loader.load(replace(spec, executor=executor))
         return loader
 
-    async def _predict(self, data: Any, timeout: float | None) -> Any:
+    async def _predict(
+        self, data: Any, timeout: float | None, parameters: Parameters | None
+    ) -> Any:
         decoded = self._decode(data)
+        decoded.parameters = dict(parameters or {})
         outputs = await self._outputs(decoded, timeout)
         if isinstance(outputs, list):
             outputs = [with_texts(row) for row in outputs]
@@ -193,6 +217,19 @@ class LoadedModel:
 
         codec = SimpleCodec(self.signature, self._version.plan)
         return codec.decode(dumps({"data": plain(data)}))
+
+    async def _open(
+        self, data: Any, timeout: float | None, parameters: Parameters | None
+    ) -> AsyncIterator[Tensors]:
+        decoded, servable = self._decode(data), self._version.servable
+        inputs = decoded.inputs or {}
+        if servable is None or not (decoded.single or _is_one(inputs)):
+            raise InvalidInput("one example is answered in pieces, not a batch")
+        deadline = monotonic() + timeout if timeout is not None else float("inf")
+        response = await servable(
+            Request(self.name, inputs, parameters=dict(parameters or {}), deadline=deadline)
+        )
+        return response.chunks if response.chunks is not None else _one_piece(response.outputs)
 
     async def _answer(self, media: str, body: bytes, timeout: float | None) -> bytes:
         name = SIMPLE if media.partition(";")[0].strip() == "application/json" else media
@@ -210,9 +247,12 @@ class LoadedModel:
 
         async def one(inputs: Tensors) -> Tensors:
             response = await servable(
-                Request(self.name, inputs, outputs=decoded.outputs, deadline=deadline)
-            )
-            return response.outputs
+                Request(
+                    self.name, inputs, outputs=decoded.outputs, deadline=deadline,
+                    parameters=decoded.parameters,
+                )
+            )  # fmt: skip
+            return await collected(response)
 
         if decoded.rows is not None:
             return list(await asyncio.gather(*map(one, decoded.rows)))
@@ -251,6 +291,24 @@ class LoadedModel:
     def _stop_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+
+
+def _is_one(inputs: Tensors) -> bool:
+    return bool(inputs) and all(a.ndim and a.shape[0] == 1 for a in inputs.values())
+
+
+async def _one_piece(outputs: Tensors) -> AsyncIterator[Tensors]:
+    yield outputs
+
+
+async def _next(pieces: AsyncIterator[Tensors]) -> Tensors | None:
+    return await anext(pieces, None)
+
+
+async def _close(pieces: AsyncIterator[Tensors]) -> None:
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        await close()
 
 
 def as_tensors(data: Any, signature: Signature) -> Decoded | None:

@@ -88,3 +88,12 @@ def test_a_label_of_the_c_type_long_long_is_a_number():
 
 def _result(body):
     return json.loads(body)["result"]
+
+
+def test_a_piece_need_not_hold_every_output():
+    one = Results(signature([("x", "FP32", [-1, 1])], [("y", "BYTES", [-1])]))
+    two = Results(signature([("x", "FP32", [-1, 1])], [("y", "BYTES", [-1]), ("n", "INT64", [-1])]))
+    text = {"y": np.array([b"a"], object)}
+
+    assert one.piece(text) == b"a" and one.piece({}) == {}
+    assert two.piece(text) == {"y": b"a"}

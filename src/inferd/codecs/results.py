@@ -57,6 +57,11 @@ class Results:
         names = list(columns)
         return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def piece(self, outputs: Tensors) -> Any:
+        """Return the value of a piece of one example's answer, which need not hold every output."""
+        parts = {name: self._part(name, array) for name, array in outputs.items()}
+        return next(iter(parts.values())) if len(self._signature.outputs) == 1 and parts else parts
+
     def _example(self, outputs: Tensors) -> Any:
         parts = {name: self._part(name, array) for name, array in outputs.items()}
         return next(iter(parts.values())) if len(parts) == 1 else parts
