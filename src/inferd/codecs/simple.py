@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from inferd.codecs import json
+from inferd.codecs import json, numbers
 from inferd.codecs.base import Decoded, check_rows, split_rows
+from inferd.codecs.numbers import Numbers
 from inferd.codecs.results import Results
 from inferd.codecs.values import (
     FLOATS,
@@ -66,6 +67,8 @@ class SimpleCodec:
 
     def decode(self, body: bytes) -> Decoded:
         """Decode ``{"data": ..., "outputs"?: [names], "parameters"?: {...}}``."""
+        if self._name and len(body) >= numbers.LARGE and (decoded := self._numbers(body)):
+            return decoded
         request = json.loads(body, self._max_depth)
         # One example of a few floats is most of the traffic of small models: no analysis for it.
         if self._width and type(request) is dict and len(request) == 1:
@@ -79,6 +82,32 @@ class SimpleCodec:
             ):
                 return Decoded({self._name: np.array([data], self._dtype)}, None, True)
         return self._decode(request)
+
+    def _numbers(self, body: bytes) -> Decoded | None:
+        """Decode the large array of a model of one input; ``None``: as any other body."""
+        request = numbers.read(body)
+        if type(request) is not dict or not set(KEYS).issuperset(request):
+            return None
+        data, spec = request.get("data"), self._signature.inputs[0]
+        if type(data) is dict and len(data) == 1 and self._name in data:
+            data = data[self._name]
+        if type(data) is not Numbers:
+            return None
+        rank, batched = self._rank(spec), self._signature.batched
+        single = len(data.shape) == rank
+        array = data.array(spec.dtype)
+        wanted = spec.shape[1:] if batched else spec.shape
+        if array is None or not (single or (batched and len(data.shape) == rank + 1 and len(data))):
+            return None
+        check_shape(array.shape if single else array.shape[1:], wanted, spec, "an example")
+        if single and batched:
+            array = array[np.newaxis]
+        decoded = Decoded({self._name: array}, None, single)
+        if self._split and len(array) > 1 and not single:
+            decoded = Decoded(None, split_rows({self._name: array}, len(array)))
+        decoded.outputs = self._wanted(request.get("outputs"))
+        decoded.parameters = parameters(request.get("parameters"), "parameters")
+        return decoded
 
     def _decode(self, request: Any) -> Decoded:
         if type(request) is not dict:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from inferd.codecs.numbers import Numbers, Unfit
 from inferd.core.errors import InvalidInput
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, DType
@@ -48,6 +49,8 @@ class Ragged(InvalidInput):
 
 def depth_of(value: Any) -> int:
     """Return how many lists are nested along the first elements: the rank a value claims."""
+    if type(value) is Numbers:
+        return len(value.shape)
     depth = 0
     while type(value) is list:
         depth += 1
@@ -62,6 +65,11 @@ def to_array(value: Any, dtype: DType, rank: int, where: str) -> np.ndarray:
 
     ``where`` names the value in messages (``data``). Raises ``Ragged`` or ``InvalidInput``.
     """
+    if type(value) is Numbers:
+        array = value.array(dtype) if len(value.shape) == rank else None
+        if array is None:
+            raise Unfit
+        return array
     flat, shape = _flatten(value, rank, where)
     return from_flat(flat, dtype, tuple(shape), where)
 
