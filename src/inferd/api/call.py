@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from typing import Any
 
 from inferd.api.coding import Wish
 from inferd.api.routes import Route
@@ -16,17 +17,23 @@ from inferd.transport.message import Headers
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=~-]{1,128}")
 
 
+_IN_PIECES = ("event-stream", "ndjson", "jsonl")
+
+
 class Terms:
     """What a head asks for on one route: a function of both, so equal heads may share it.
 
     ``limit``: the most body bytes taken. ``seconds``: time until the deadline. ``coding``: the
     coding of the body, ``wish`` of the answer (``None``: none). ``accept``: the types of answer
-    asked for, as sent (empty: any). ``json_bytes``: the size of the JSON part that leads a body in
+    asked for, as sent (empty: any). ``short``: nothing of this rules out the short way of ``reply``,
+    which keeps in ``target`` what it found for equal heads while the table was of ``generation``.
+    ``json_bytes``: the size of the JSON part that leads a body in
     the binary form of the Open Inference Protocol.
     """
 
     __slots__ = (
-        "accept", "coding", "json_bytes", "limit", "media", "priority", "seconds", "timed", "wish",
+        "accept", "coding", "generation", "json_bytes", "limit", "media", "priority", "seconds", "short",
+        "target", "timed", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +58,9 @@ class Terms:
         self.wish = wish
         self.accept = accept
         self.json_bytes = json_bytes
+        self.short = coding is None and not any(word in accept for word in _IN_PIECES)
+        self.target: Any = None
+        self.generation = -1
 
     @property
     def view(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from inferd.api.call import Call
 from inferd.api.inference import Aim, Inference
-from inferd.api.reply import PredictingDoor, Reply
+from inferd.api.reply import PredictingDoor
 from inferd.api.stream import EVENTS, aclose, opened, streamed
 from inferd.codecs import json
 from inferd.codecs.accept import choose
@@ -19,7 +19,7 @@ from inferd.codecs.media import JSON, JSON_LINES
 from inferd.codecs.results import Results
 from inferd.core.errors import InferdError
 from inferd.core.tensor import Tensors
-from inferd.transport.message import Deliver, HTTPRequest, HTTPResponse
+from inferd.transport.message import HTTPRequest, HTTPResponse
 
 EVENT_STREAM = "text/event-stream"
 NDJSON = "application/x-ndjson"
@@ -41,14 +41,7 @@ class PiecesDoor:
         self._aim = aim
         self._inference = inference
         self._whole = whole
-
-    def start(
-        self, request: HTTPRequest, call: Call, deliver: Deliver
-    ) -> Reply | HTTPResponse | None:
-        """Begin to answer, where the answer is wanted whole."""
-        if call.terms.accept and wanted(call.terms.accept) is not None:
-            return None
-        return self._whole.start(request, call, deliver)
+        self.start = whole.start  # which leaves alone what asks for pieces
 
     async def answer(self, request: HTTPRequest, call: Call) -> HTTPResponse:
         """Answer whole, or with the head of what comes in pieces."""

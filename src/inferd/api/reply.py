@@ -46,14 +46,16 @@ class PredictingDoor:
         self, request: HTTPRequest, call: Call, deliver: Deliver
     ) -> Reply | HTTPResponse | None:
         """Begin to answer; ``None`` where ``answer`` is needed. Raises the refusal."""
-        target = self._target(request, call)
-        version, inference = target.version, self._inference
+        terms, inference = call.terms, self._inference
+        if not terms.short:
+            return None
+        target = terms.target
+        if terms.generation != inference.table.generation or target.version.state != READY:
+            target = self._target(request, call)
+        version = target.version
+        call.model, call.version = version.model, version.version
         begin = getattr(version.servable, "begin", None)
-        if (
-            begin is None
-            or call.terms.coding is not None
-            or not inference.takes(target, request.body)
-        ):
+        if begin is None or not inference.takes(target, request.body):
             return None
         before = self._clock()
         call.decoded = decoded = target.decoder.decode(request.body)
@@ -71,7 +73,11 @@ class PredictingDoor:
         return reply.early() if reply.done() else reply
 
     def _target(self, request: HTTPRequest, call: Call) -> Target:
-        """Return what the door aims at; what was found for a path holds until the table changes."""
+        """Return what the door aims at; what was found for a path holds until the table changes.
+
+        A head that came before has it in its terms; one that differs in nothing which matters here
+        finds it in the door.
+        """
         generation = self._inference.table.generation
         if generation != self._generation or len(self._targets) >= _REMEMBERED:
             self._generation = generation
@@ -83,7 +89,7 @@ class PredictingDoor:
             target = self._targets[key] = self._aim(request, call)
         elif target.version.state != READY:
             return self._aim(request, call)
-        call.model, call.version = target.version.model, target.version.version
+        terms.target, terms.generation = target, generation
         return target
 
 
@@ -162,7 +168,7 @@ class Reply:
         try:
             servable = cast("Direct", self._target.version.servable)
             timings = servable.timings(self.handle)
-            if inference.is_large(result):
+            if inference.is_long(self._decoded, result):
                 later = inference.encode_elsewhere(
                     call, self._target, self._decoded, result, timings
                 )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from inferd.control.classes import class_labels
 from inferd.control.curves import CurveStore
 from inferd.control.lifecycle import health
 from inferd.core.clock import Clock, monotonic
@@ -152,6 +153,7 @@ class Loader:
 
     async def _ready(self, model: LoadedModel) -> None:
         try:
+            model.version.classes = await asyncio.to_thread(class_labels, model.spec)
             await self._build(model)
             await self._prove(model)
         except BaseException:
@@ -162,7 +164,6 @@ class Loader:
         spec = model.spec
         key = await asyncio.get_running_loop().run_in_executor(None, self._curves.key, spec)
         curve = self._curves.get(key)
-        batch = self._batch_settings(spec)
         threads: int | None = spec.options.get("threads") or self._settings.threads
         relay = _Relay()
         first = self._executor(spec, 0, curve, threads or 1)
@@ -170,20 +171,14 @@ class Loader:
         if curve is None:
             self._curves.put(key, loaded.curve)
         model.loaded = loaded
-        model.sizing = self._size(spec, loaded, batch.slots, threads)
+        model.sizing = self._size(spec, loaded, self._settings.slots, threads)
         if model.sizing.threads != (threads or 1):  # known only now that the model was measured
             await first.stop(1.0)
             first = self._executor(spec, 0, loaded.curve, model.sizing.threads)
             await first.start(relay)
-        alone = (
-            loaded.streams
-        )  # an engine is given requests one by one, and shares its steps itself
-        batch = BatchSettings(
-            1 if alone else batch.max_size, 0.0 if alone else batch.max_delay, model.sizing.slots, batch.limits, batch.replay,
-            batch.run_timeout,
-        )  # fmt: skip
         batcher = Batcher(
-            Name(spec.name, spec.version), loaded.plan, Costs(loaded.curve), batch,
+            Name(spec.name, spec.version), loaded.plan, Costs(loaded.curve),
+            self._batch_settings(spec, model.sizing.slots, streams=loaded.streams),
             clock=self._clock, on_change=lambda: self._refresh(model),
             observe=self._observer(spec.name, spec.version) if self._observer else None,
         )  # fmt: skip
@@ -236,16 +231,13 @@ class Loader:
             return InlineExecutor(launch, index, curve)
         return ProcessExecutor(launch, index, self._clock, curve)
 
-    def _batch_settings(self, spec: ModelSpec) -> BatchSettings:
+    def _batch_settings(self, spec: ModelSpec, slots: int, *, streams: bool) -> BatchSettings:
         settings = self._settings
-        return BatchSettings(
-            spec.batching.max_size or settings.max_size,
-            settings.max_delay if spec.batching.max_delay is None else spec.batching.max_delay,
-            settings.slots,
-            settings.limits,
-            spec.replay,
-            spec.run_timeout,
-        )
+        size = spec.batching.max_size or settings.max_size
+        delay = settings.max_delay if spec.batching.max_delay is None else spec.batching.max_delay
+        if streams:  # an engine is given requests one by one, and shares its steps itself
+            size, delay = 1, 0.0
+        return BatchSettings(size, delay, slots, settings.limits, spec.replay, spec.run_timeout)
 
     def _run_timeout(self, spec: ModelSpec, loaded: Loaded) -> float:
         if spec.run_timeout is not None:

@@ -11,25 +11,37 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
 from inferd import __version__
 from inferd.api.call import Call
 from inferd.api.plane import Plane
-from inferd.control.loader import LoadedModel, Loader
+from inferd.api.routes import INFER
+from inferd.control.loader import GOLDEN, LoadedModel, Loader
 from inferd.core.clock import monotonic
 from inferd.core.message import Timings
 from inferd.execution.executor import Job
-from inferd.execution.frames import Outcome
+from inferd.execution.frames import OK, Outcome
 from inferd.scheduling.settings import Observer
 from inferd.telemetry import table
 from inferd.telemetry.access import AccessLog
 from inferd.telemetry.memory import Memory, read_memory
 from inferd.telemetry.metrics import Metrics, MetricSpec, Reading
 from inferd.telemetry.served import ServedMetrics
+from inferd.telemetry.tally import Tally
 from inferd.transport.message import HTTPRequest
 from inferd.transport.server import Listener
 
 CLIENT_GONE = 499
+
+
+class Accepting(Protocol):
+    """What begins requests; ``accepted`` counts them."""
+
+    @property
+    def accepted(self) -> int:
+        """The requests begun so far."""
+        ...
 
 
 class Instruments:
@@ -39,7 +51,7 @@ class Instruments:
         self.metrics = metrics
         self.access: AccessLog | None = None
         self._loader: Loader | None = None
-        self._plane: Plane | None = None
+        self._doors: list[Accepting] = []
         self._listeners: dict[str, Listener] = {}
         self._served: dict[tuple[str, str], ServedMetrics] = {}
         self._answered = metrics.counter(table.ANSWERED)
@@ -48,7 +60,7 @@ class Instruments:
     def attach(self, loader: Loader, plane: Plane) -> None:
         """Read queues and instances of ``loader`` and requests of ``plane`` at every scrape."""
         self._loader = loader
-        self._plane = plane
+        self.count(plane)
         plane.refused = self.refused
         metrics = self.metrics
         metrics.gauge(table.START_TIME).set(time.time())
@@ -56,6 +68,10 @@ class Instruments:
         metrics.provide(self._models)
         metrics.provide(self._transport)
         metrics.provide(self._memory, slow=True)
+
+    def count(self, doors: Accepting) -> None:
+        """Read the requests that ``doors`` accepted at every scrape."""
+        self._doors.append(doors)
 
     def listen(self, plane: str, listener: Listener) -> None:
         """Read the connections of a listener at every scrape."""
@@ -80,8 +96,20 @@ class Instruments:
 
         def observe(job: Job, outcome: Outcome) -> None:
             served.batch(job.rows, outcome.fill if outcome.fill < 1.0 else None)
+            entries = job.entries
+            if len(entries) == 1 and entries[0].id == GOLDEN:
+                return  # nobody asked for it
+            rows = job.rows
+            if outcome.errors:
+                rows = sum(e.rows for e, s in zip(entries, outcome.status, strict=True) if s == OK)
+            if rows:
+                served.tally.ran(rows, outcome.batch, outcome.run)
 
         return observe
+
+    def account(self, model: str, version: str) -> Tally:
+        """Return what a version did since it began to serve."""
+        return self.served(model, version).account()
 
     def finished(
         self,
@@ -101,10 +129,12 @@ class Instruments:
         if model is not None:
             served = self._served.get((model, call.version)) or self.served(model, call.version)
             door = call.route.dialect if call.route is not None else ""
-            if timings is not None and status == 200:
+            if timings is not None and status == 200 and call.kind is None:
                 served.answered(door, timings, seconds)
             elif call.kind is not None:
                 served.failed(door, status, call.kind)
+                if call.route is not None and call.route.permission == INFER:
+                    served.tally.failure(seconds)
             else:
                 served.status(door, status)
         elif call.kind is not None:
@@ -141,7 +171,7 @@ class Instruments:
         yield Reading(table.READY, (), float(ready))
 
     def _transport(self) -> Iterable[Reading]:
-        accepted = self._plane.accepted if self._plane is not None else 0
+        accepted = sum(doors.accepted for doors in self._doors)
         yield Reading(table.ACCEPTED, (), float(accepted))
         in_flight = accepted - self._answered.value - self._cancelled.value
         yield Reading(table.IN_FLIGHT, (), max(0.0, in_flight))
