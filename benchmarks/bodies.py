@@ -1,75 +1,51 @@
 """What the load generator sends and the answers it must get back.
 
-A ``Pool`` holds ready-made HTTP requests, each with its own body, and the outputs ONNX Runtime gives
-for them one by one. Pools are larger than what one round sends, so no body repeats within a round
-and no cache anywhere can help. The same bytes go to every side: all of them serve ``POST /predict``
-with ``{"data": ...}`` -> ``{"result": ...}``.
+A ``Pool`` holds ready-made requests, each with its own body, and the outputs ONNX Runtime gives for
+them one by one. Pools are larger than what one round sends, so no body repeats within a round and
+no cache anywhere can help. The same bytes go to every side of a scenario. Most of them serve
+``POST /predict`` with ``{"data": ...}`` -> ``{"result": ...}``:
 
 T: 4 numbers. M: 32 token ids and their mask. C: a 3x224x224 float32 array as ``application/x-npy``.
-R: token ids alone, of unequal length.
+R: token ids alone, of unequal length. B, J and N are pictures for the Open Inference Protocol and
+for JSON (``pictures``); G and S are T over gRPC (``calls``).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import orjson
 
-from benchmarks import models
+from benchmarks import calls, pictures
+from benchmarks.pool import Pool, cached, request, run
 
 VOCABULARY = 30522
-SIZES = {"T": 400_000, "M": 4000, "C": 640, "R": 4000}
-JSON = "application/json"
+SIZES = {
+    "T": 400_000, "M": 4000, "C": 640, "R": 4000, "B": 30_000, "J": 3000, "N": 3000,
+    "G": 100_000, "S": 200_000,
+}  # fmt: skip
 NPY = "application/x-npy"
-TOLERANCE = 2e-4
-"""Largest difference allowed per number: batches of other sizes sum in another order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Requests, expected outputs ``[n, k]`` and the work each stands for (tokens, or 1)."""
-
-    requests: Sequence[bytes]
-    expected: np.ndarray
-    units: np.ndarray
-
-    def wrong(self, indices: Sequence[int], bodies: Sequence[bytes]) -> int:
-        """Count the answers that are not the expected ones of their own request."""
-        return sum(
-            not self._right(index, body) for index, body in zip(indices, bodies, strict=True)
-        )
-
-    def _right(self, index: int, body: bytes) -> bool:
-        try:
-            result = orjson.loads(body)["result"]
-            answer = np.array(result, np.float32)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return False
-        expected = self.expected[index]
-        if answer.shape != expected.shape:
-            return False
-        return bool(np.abs(answer - expected).max() <= TOLERANCE)
-
-
-def request(body: bytes, content_type: str = JSON, path: str = "/predict") -> bytes:
-    """Return a complete HTTP/1.1 request."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 def build(name: str) -> Pool:
-    """Build the pool of ``T``, ``M``, ``C`` or ``R`` (seeded: the same on every machine)."""
-    return {"T": _small, "M": _sentences, "C": _pictures, "R": _ragged}[name](SIZES[name])
+    """Build a pool by name (seeded: the same on every machine)."""
+    count = SIZES[name]
+    if name in "BJN":
+        return pictures.build(name, count)
+    if name in "GS":
+        rows = _rows(count)
+        return calls.build(name, rows, run("T", [{"x": rows}]))
+    return {"T": _small, "M": _sentences, "C": _pictures, "R": _ragged}[name](count)
 
 
 def probe(name: str) -> bytes:
-    """Return one small request that a server of the model answers with 200 once it is up."""
+    """Return one request of a pool that a server answers with 200 (or OK) once it is up."""
+    if name in "BJN":
+        return pictures.probe(name)
+    if name in "GS":
+        return calls.message(np.ones(4, np.float32))
     if name == "C":
         return request(npy(np.zeros((3, 224, 224), np.float32)), NPY)
     ones = [1] * 32
@@ -91,10 +67,14 @@ def tokens(sizes: Sequence[int], seed: int = 8) -> list[np.ndarray]:
 
 def _small(count: int) -> Pool:
     rows = np.random.default_rng(5).uniform(-3, 3, (count, 4)).round(4)
-    expected = _run("T", [{"x": rows.astype(np.float32)}])
+    expected = run("T", [{"x": rows.astype(np.float32)}])
     dump = orjson.dumps
     requests = [request(dump({"data": row})) for row in rows.tolist()]
     return Pool(requests, expected, np.ones(count))
+
+
+def _rows(count: int) -> np.ndarray:
+    return np.random.default_rng(12).uniform(-3, 3, (count, 4)).astype(np.float32)
 
 
 def _sentences(count: int) -> Pool:
@@ -104,7 +84,7 @@ def _sentences(count: int) -> Pool:
         {"input_ids": ids[i : i + 16], "attention_mask": mask[i : i + 16]}
         for i in range(0, count, 16)
     ]
-    expected = _cached("M", count, chunks)
+    expected = cached("M", "M", count, chunks)
     ones = [1] * 32
     requests = [
         request(orjson.dumps({"data": {"input_ids": row, "attention_mask": ones}}))
@@ -114,7 +94,7 @@ def _sentences(count: int) -> Pool:
 
 
 def _pictures(count: int) -> Pool:
-    expected = _cached("C", count, ({"image": image} for image in _images(count)))
+    expected = cached("C", "C", count, ({"image": image} for image in _images(count)))
     requests = [request(npy(image[0]), NPY) for image in _images(count)]
     return Pool(requests, expected, np.ones(count))
 
@@ -129,7 +109,7 @@ def _ragged(count: int) -> Pool:
     sizes = lengths(count)
     rows = tokens(sizes.tolist())
     chunks = [{"input_ids": r[None], "attention_mask": np.ones_like(r[None])} for r in rows]
-    expected = _cached("R", count, chunks)
+    expected = cached("R", "M", count, chunks)
     requests = [request(orjson.dumps({"data": row.tolist()})) for row in rows]
     return Pool(requests, expected, sizes)
 
@@ -139,19 +119,3 @@ def npy(array: np.ndarray) -> bytes:
     out = io.BytesIO()
     np.save(out, array)
     return out.getvalue()
-
-
-def _cached(name: str, count: int, feeds: Iterable[dict[str, np.ndarray]]) -> np.ndarray:
-    target = models.ROOT / models.REVISION / f"expected-{name.lower()}-{count}.npy"
-    if target.exists():
-        return np.asarray(np.load(target))
-    expected = _run("M" if name == "R" else name, feeds)
-    np.save(target, expected)
-    return expected
-
-
-def _run(name: str, feeds: Iterable[dict[str, np.ndarray]]) -> np.ndarray:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(models.path(name)))
-    return np.concatenate([session.run(None, feed)[0] for feed in feeds])

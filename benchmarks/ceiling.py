@@ -30,7 +30,7 @@ def main() -> None:
         rows = array([loads(body)["data"]], float32)
         answer(dumps({"result": run(None, {name: rows})[0][0]}, option=numpy))
 
-    miniserver.serve(int(sys.argv[2]), handle)
+    miniserver.serve(int(sys.argv[2]), lambda: miniserver.Protocol(handle))
 
 
 if __name__ == "__main__":

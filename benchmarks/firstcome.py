@@ -68,4 +68,5 @@ class FirstCome:
 
 
 if __name__ == "__main__":
-    miniserver.serve(int(sys.argv[1]), FirstCome().handle)
+    FIRST_COME = FirstCome()
+    miniserver.serve(int(sys.argv[1]), lambda: miniserver.Protocol(FIRST_COME.handle))

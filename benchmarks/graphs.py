@@ -84,6 +84,17 @@ def mlp() -> ModelProto:
     return g.model({"x": (TensorProto.FLOAT, ["batch", 4])}, {"probabilities": ["batch", 3]})
 
 
+def means() -> ModelProto:
+    """Return B: the mean of each colour, float32 ``[batch, 3, 224, 224]`` -> ``[batch, 3]``.
+
+    As cheap as a model that reads all of its input can be.
+    """
+    g = Graph(4)
+    g.op("ReduceMean", "image", g.ints(2, 3), out="means", keepdims=0)
+    image: tuple[int, Dims] = (TensorProto.FLOAT, ["batch", 3, 224, 224])
+    return g.model({"image": image}, {"means": ["batch", 3]})
+
+
 def _norm(g: Graph, x: str, width: int) -> str:
     scale, bias = g.filled(1.0, width), g.filled(0.0, width)
     return g.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-12)

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("onnxruntime", "numpy", "uvloop", "httptools", "orjson")
+LIBRARIES = ("onnxruntime", "numpy", "uvloop", "httptools", "orjson", "pysimdjson", "grpcio")
 
 
 def facts() -> dict[str, str]:

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import orjson
 
-from benchmarks import bodies, limit, sides
-from benchmarks.process import ROOT, Failed, free_port
+from benchmarks import bodies, callers, grpcload, limit, sides
+from benchmarks.process import ROOT, Failed, ask_http, free_port
 from benchmarks.scenarios import OVERLOAD, Scenario
 from benchmarks.sides import Side
 
@@ -27,15 +27,19 @@ FAST_POLL = 0.002
 
 
 class Generator:
-    """The load generator's process with one pool of requests; a context manager."""
+    """The load generator's process with one pool of requests; a context manager.
 
-    def __init__(self, pool: str) -> None:
+    ``kind``: the scenario's; ``grpc`` takes the generator of gRPC.
+    """
+
+    def __init__(self, pool: str, kind: str) -> None:
         self.pool = pool
+        self.module = "benchmarks.grpcload" if kind == "grpc" else "benchmarks.load"
         self.child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", self.pool], cwd=ROOT,
+            [sys.executable, "-m", self.module, self.pool], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self._read()
@@ -85,10 +89,11 @@ def load(side: Side, scenario: Scenario, generator: Generator, pace: Pace, rate:
     def measure() -> dict[str, Any]:
         port = free_port()
         with side.start(scenario.model, port) as process:
-            process.wait_for(port, bodies.probe(scenario.model))
+            asked = grpcload.ask if scenario.kind == "grpc" else ask_http
+            process.wait_for(port, bodies.probe(scenario.sent), ask=asked)
             row = generator.run(
                 port=port, connections=scenario.connections, seconds=pace.seconds,
-                warm=pace.warm, rate=rate,
+                warm=pace.warm, rate=rate, streams=scenario.streams,
             )  # fmt: skip
             if not row["rate"]:
                 raise Failed(
@@ -105,6 +110,18 @@ def in_process(scenario: Scenario, setting: limit.Setting, pace: Pace) -> Measur
 
     def measure() -> dict[str, Any]:
         return {"rate": limit.measure(scenario.model, setting, pace.seconds)}
+
+    return measure
+
+
+def client(side: Side, scenario: Scenario, pace: Pace) -> Measure:
+    """Return a measurement of calls in Python, one after the other."""
+
+    def measure() -> dict[str, Any]:
+        port = free_port()
+        with side.start(scenario.model, port) as process:
+            process.wait_for(port, callers.probe(scenario.model))
+            return callers.measure(side.client, scenario.model, port, pace.seconds, pace.warm)
 
     return measure
 

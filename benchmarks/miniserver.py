@@ -1,6 +1,6 @@
 """The barest HTTP server of the benchmark: uvloop, httptools, keep-alive and nothing else.
 
-The raw ceiling and the first-come baseline stand on it. No limits, no timeouts, no errors beyond
+The raw ceilings and the first-come baseline stand on it. No limits, no timeouts, no errors beyond
 500: it shows what the parts can do when nothing is asked of them, not how a server should be.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import httptools
 import uvloop
@@ -23,7 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 class Protocol(asyncio.Protocol):
     """One connection: each complete request goes to the handler."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Callable[..., Any]) -> None:
         self.handler = handler
         self.parser = httptools.HttpRequestParser(self)
         self.body: list[bytes] = []
@@ -44,9 +44,13 @@ class Protocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the whole body over."""
+        self.handler(self.whole(), self.answer)
+
+    def whole(self) -> bytes:
+        """Return the body and forget it."""
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         self.body = []
-        self.handler(body, self.answer)
+        return body
 
     def answer(self, body: bytes) -> None:
         """Write one response."""
@@ -54,17 +58,15 @@ class Protocol(asyncio.Protocol):
             self.transport.write(HEAD % len(body) + body)
 
 
-def serve(port: int, handler: Handler, *, start: Callable[[], None] | None = None) -> None:
-    """Serve until the process is ended; ``start`` is called once inside the running loop."""
-    uvloop.run(_serve(port, handler, start))
+def serve(port: int, connect: Callable[[], Protocol]) -> None:
+    """Serve until the process is ended; ``connect`` makes what answers a new connection."""
+    uvloop.run(_serve(port, connect))
 
 
-async def _serve(port: int, handler: Handler, start: Callable[[], None] | None) -> None:
+async def _serve(port: int, connect: Callable[[], Protocol]) -> None:
     loop = asyncio.get_running_loop()
-    if start is not None:
-        start()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
-    server = await loop.create_server(lambda: Protocol(handler), sock=sock, backlog=1024)
+    server = await loop.create_server(connect, sock=sock, backlog=1024)
     await server.serve_forever()

@@ -1,8 +1,9 @@
 """The benchmark's model files, built once into ``benchmarks/.models``.
 
 T: a 4 -> 3 MLP of about 10 microseconds, where the server is everything. M: a transformer shaped
-like all-MiniLM-L6-v2. C: a network shaped like ResNet-18. R: M in a repository whose
-``model.yaml`` pads token ids of unequal length.
+like all-MiniLM-L6-v2. C: a network shaped like ResNet-18. B: the means of a picture's colours, where
+moving the picture is everything. R: M in a repository whose ``model.yaml`` pads token ids of unequal
+length.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ ROOT = Path(__file__).parent / ".models"
 REVISION = "1"
 """Part of every file's folder; raise it when a graph changes, so that old files are not reused."""
 
+LETTERS = "TMCB"
+"""The models that have a file of their own."""
+
 RAGGED_YAML = """\
 runtime: onnx
 preprocess:
@@ -28,7 +32,7 @@ preprocess:
 
 
 def path(name: str) -> Path:
-    """Return where the file of model ``T``, ``M`` or ``C`` lies; build it when it is missing."""
+    """Return where the file of model ``T``, ``M``, ``C`` or ``B`` lies; build it when missing."""
     target = ROOT / REVISION / f"{name.lower()}.onnx"
     if not target.exists():
         _write(target, _builder(name)())
@@ -49,7 +53,7 @@ def ragged_repository() -> Path:
 def _builder(name: str) -> Callable[[], ModelProto]:
     from benchmarks import graphs
 
-    return {"T": graphs.mlp, "M": graphs.transformer, "C": graphs.resnet18}[name]
+    return {"T": graphs.mlp, "M": graphs.transformer, "C": graphs.resnet18, "B": graphs.means}[name]
 
 
 def _write(target: Path, model: ModelProto) -> None:
@@ -61,6 +65,6 @@ def _write(target: Path, model: ModelProto) -> None:
 
 
 if __name__ == "__main__":
-    for letter in "TMC":
+    for letter in LETTERS:
         path(letter)
     ragged_repository()

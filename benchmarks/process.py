@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -84,11 +84,20 @@ class Process:
         lines = self.output.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it wrote nothing"
 
-    def wait_for(self, port: int, request: bytes, *, pause: float = 0.02) -> float:
+    def wait_for(
+        self,
+        port: int,
+        request: bytes,
+        *,
+        pause: float = 0.02,
+        ask: Callable[[int, bytes], int] | None = None,
+    ) -> float:
         """Send ``request`` until it is answered with 200; return seconds since the call.
 
-        Raises ``Failed`` when the process ends or ``START_SECONDS`` pass.
+        ``ask`` sends it and returns a status (default: over HTTP/1.1). Raises ``Failed`` when the
+        process ends or ``START_SECONDS`` pass.
         """
+        ask = ask or ask_http
         start = time.monotonic()
         status = 0
         while (waited := time.monotonic() - start) < START_SECONDS:
@@ -111,7 +120,7 @@ class Process:
         return len(tree(self.child.pid))
 
 
-def ask(port: int, request: bytes, timeout: float = 10.0) -> int:
+def ask_http(port: int, request: bytes, timeout: float = 10.0) -> int:
     """Send one request on a fresh connection; return its status, 0 where nobody answered."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout) as sock:

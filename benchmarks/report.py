@@ -21,13 +21,21 @@ processes with nothing else running; figures are medians over the rounds, ratios
 round. The load generator is one process with one epoll on the same machine, the same for all sides:
 keep-alive connections, each request's body different from all others of its round, every answer
 decoded after the clock has stopped and compared with what ONNX Runtime gives for that very input
-(tolerance 2e-4). `inferd` runs with its defaults: isolated worker, batching, deadlines, metrics.
+(tolerance 2e-4). `inferd` runs with its defaults: isolated worker, batching, deadlines, metrics, gRPC.
 
 - **raw ceiling**: uvloop, httptools, orjson and the model called inline, one process, no features.
 - **in-process limit**: ONNX Runtime called in a loop, no server; the best of all splits of the cores
   into threads and processes and of all batches the connections could fill.
 - **peers** get the same fast pieces (orjson, ONNX Runtime, threads to fit the cores) and are shown
   with several settings each; the best one counts.
+- **B**: the raw ceiling gathers the pieces of a body and joins them, as the one of T does; one that
+  reads bodies in place, and copies nothing, is shown beside.
+- **J, N**: FastAPI reads JSON in its own two ways, `request.json()` and pydantic; with orjson instead
+  it is shown beside and not counted.
+- **G32, S32**: eight calls, or streams, at once on each of four connections. The load generator
+  speaks HTTP/2 itself. Two servers of gRPC on one port are shown beside and not counted.
+- **client**: calls one after the other over one connection, arrays in and arrays out; the raw
+  connection sends bytes made beforehand and reads the answer to its end.
 - **ragged**: lengths are log-normal (median 20, sigma 0.8, 4 to 128 tokens). Requests arrive as a
   Poisson process at 3 times the rate at which *first-come, padded to longest* (batches of up to 32 in
   order of arrival) saturates; tokens/s counts real tokens answered.
@@ -55,6 +63,9 @@ def verdicts(outcomes: Sequence[Outcome]) -> list[tuple[Bar, float | None]]:
 def bar_line(bar: Bar, figure: float | None) -> str:
     """Return ``T64: 0.82 of the raw ceiling (bar >= 0.65): pass``."""
     sign = ">=" if bar.at_least else "<="
+    if bar.bound is None:
+        shown = "NOT MEASURED" if figure is None else f"{figure:.3g}"
+        return f"{bar.scenario}: {shown} {bar.text} (no bar)"
     if figure is None:
         return f"{bar.scenario}: {bar.text} (bar {sign} {bar.bound:g}): NOT MEASURED"
     verdict = "pass" if bar.holds(figure) else "FAIL"
@@ -84,7 +95,7 @@ def table(outcome: Outcome) -> str:
         "highest",
         "p50 ms",
         "p99 ms",
-        "inferd / it",
+        f"{scenario.ours} / it",
     ]
     lines += ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
     lower = metric in ("p50_ms", "start_ms", "pss_mb")
@@ -92,9 +103,11 @@ def table(outcome: Outcome) -> str:
     rows.sort(key=lambda row: (scenarios.middle(row[1], metric) or 0) * (1 if lower else -1))
     for name, results in rows:
         values = [r[metric] for r in results]
-        over = None if name == "inferd" else scenarios.ratio(outcome.rounds, name, metric)
+        over = None
+        if name != scenario.ours:
+            over = scenarios.ratio(outcome.rounds, name, metric, scenario.ours)
         cells = [
-            f"**{name}**" if name == "inferd" else name,
+            f"**{name}**" if name == scenario.ours else name,
             _number(scenarios.middle(results, metric)), _number(min(values)), _number(max(values)),
             _number(scenarios.middle(results, "p50_ms")),
             _number(scenarios.middle(results, "p99_ms")), _number(over),

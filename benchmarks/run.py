@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from benchmarks import limit, measure, models, report, sides
+from benchmarks import callers, limit, measure, models, report, sides
 from benchmarks.measure import Generator, Measure, Pace
 from benchmarks.peers import venvs
 from benchmarks.process import Failed
@@ -34,7 +34,9 @@ def measurements(
     if scenario.kind in ("start", "memory"):
         one = measure.start if scenario.kind == "start" else measure.memory
         return {side.name: one(side, scenario.model) for side in scenario.sides}
-    generator = stack.enter_context(Generator(scenario.model))
+    if scenario.kind == "client":
+        return _callers(outcome, pace)
+    generator = stack.enter_context(Generator(scenario.sent, scenario.kind))
     found: dict[str, Measure] = {}
     if scenario.limit:
         setting, rate = limit.best(scenario.model, scenario.connections)
@@ -56,6 +58,17 @@ def measurements(
             say(f"{scenario.name}: {side.name}: skipped: {reason}")
         else:
             found[side.name] = measure.load(side, scenario, generator, pace, rate)
+    return found
+
+
+def _callers(outcome: Outcome, pace: Pace) -> dict[str, Measure]:
+    found: dict[str, Measure] = {}
+    for side in outcome.scenario.sides:
+        reason = callers.missing(side.client)
+        if reason:
+            outcome.absent[side.name] = f"skipped: {reason}"
+        else:
+            found[side.name] = measure.client(side, outcome.scenario, pace)
     return found
 
 
@@ -88,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pace = Pace(seconds, min(1.0, seconds))
     chosen = [] if options.peers == ["none"] else options.peers
     shutil.rmtree(sides.STATE, ignore_errors=True)
-    for letter in "TMC":
+    for letter in models.LETTERS:
         models.path(letter)
     outcomes: list[Outcome] = []
     try:
@@ -107,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.write(outcomes, rounds, seconds)
         say("written: benchmarks/results.md, benchmarks/results.json")
     failed = any(figure is None or not bar.holds(figure) for bar, figure in figures)
-    return int(failed or any(": inferd: " in line for line in wrong))
+    return int(failed or any(": inferd" in line for line in wrong))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,27 +24,52 @@ class Side:
     """One measured server: ``start(model, port)`` makes its process (not yet started).
 
     ``peer`` names the virtual environment it needs. ``family`` groups the variants of one server:
-    its best variant counts.
+    its best variant counts. ``client``: the server is always the same, and this way of calling it
+    is what is measured.
     """
 
     name: str
     start: Callable[[str, int], Process]
     peer: str | None = None
     family: str = ""
+    client: str = ""
 
 
 def inferd(model: str, port: int) -> Process:
-    """Return ``inferd serve`` of a model letter, with every default."""
+    """Return ``inferd serve`` of a model letter, with every default; ``port`` is that of HTTP."""
+    return _inferd(model, http=port, grpc=free_port())
+
+
+def inferd_grpc(model: str, port: int) -> Process:
+    """Return the same; ``port`` is that of gRPC."""
+    return _inferd(model, http=free_port(), grpc=port)
+
+
+def _inferd(model: str, *, http: int, grpc: int) -> Process:
     path = models.ragged_repository() if model == "R" else models.path(model)
     return Process([
-        sys.executable, "-m", "inferd", "serve", str(path), "--port", str(port),
-        "--admin-port", str(free_port()), "--state-dir", str(STATE / model),
+        sys.executable, "-m", "inferd", "serve", str(path), "--port", str(http),
+        "--grpc-port", str(grpc), "--admin-port", str(free_port()), "--state-dir",
+        str(STATE / model),
     ])  # fmt: skip
 
 
 def ceiling(model: str, port: int) -> Process:
     """Return the raw ceiling."""
     return Process([sys.executable, "-m", "benchmarks.ceiling", model, str(port)])
+
+
+def binary_ceiling(way: str) -> Callable[[str, int], Process]:
+    """Return what starts the raw ceiling of the binary form (model B only)."""
+
+    def start(model: str, port: int) -> Process:
+        del model
+        # Left alone, the C library gives a body's memory back to the system after every request,
+        # and fetching it again costs more than anything else that is done here.
+        kept = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+        return Process([sys.executable, "-m", "benchmarks.binaryceiling", way, str(port)], kept)
+
+    return start
 
 
 def first_come(model: str, port: int) -> Process:
@@ -54,18 +79,19 @@ def first_come(model: str, port: int) -> Process:
 
 
 def _peer(
-    name: str, *, workers: int, batch: int = 1, stock_json: bool = False
+    name: str, *, workers: int, batch: int = 1, stock_json: bool = False, style: str = ""
 ) -> Callable[[str, int], Process]:
     def start(model: str, port: int) -> Process:
         python = venvs.ROOT / name / "bin" / "python"
         # Two cores: one worker gets both for a model that can use them, two get one each.
-        threads = 1 if workers > 1 or model == "T" else 2
+        threads = 1 if workers > 1 or model in "TB" else 2
         return Process(
             [str(python), "-m", f"benchmarks.peers.{name}_server"],
             {
                 "BENCH_MODEL": str(models.path(model)), "BENCH_PORT": str(port),
                 "BENCH_WORKERS": str(workers), "BENCH_THREADS": str(threads),
                 "BENCH_BATCH": str(batch), "BENCH_STOCK_JSON": "1" if stock_json else "",
+                "BENCH_STYLE": style,
             },
         )  # fmt: skip
 
@@ -79,6 +105,14 @@ def _variant(peer: str, *, workers: int, batch: int = 1) -> Side:
     return Side(name, _peer(peer, workers=workers, batch=batch), peer, peer)
 
 
+def _styled(peer: str, style: str, workers: int, family: str, batch: int = 1) -> Side:
+    processes = "in its front" if not workers else f"{workers} worker{'s' if workers > 1 else ''}"
+    batching = f", batches of {batch}" if batch > 1 else ""
+    name = f"{peer} ({style}{', ' if style else ''}{processes}{batching})"
+    start = _peer(peer, workers=workers, batch=batch, style=style)
+    return Side(name, start, peer, family)
+
+
 MOSEC_AS_IT_COMES = Side(
     "mosec (1 worker, batches of 32, its own JSON)",
     _peer("mosec", workers=1, batch=32, stock_json=True), "mosec", "mosec as it comes",
@@ -86,6 +120,11 @@ MOSEC_AS_IT_COMES = Side(
 """Shown beside the others and counted for none: what its users get who do not bring orjson."""
 INFERD = Side("inferd", inferd)
 CEILING = Side("raw ceiling", ceiling)
+INFERD_GRPC = Side("inferd", inferd_grpc)
+BINARY_CEILINGS = (
+    Side("raw ceiling", binary_ceiling("joined")),
+    Side("raw ceiling, bodies read in place", binary_ceiling("filled")),
+)
 FIRST_COME = Side("first-come, padded to longest", first_come)
 PEERS: tuple[Side, ...] = (
     _variant("mosec", workers=1),
@@ -98,3 +137,27 @@ PEERS: tuple[Side, ...] = (
     _variant("litserve", workers=2),
     _variant("flask", workers=2),
 )
+FASTAPI_JSON: tuple[Side, ...] = tuple(
+    _styled("fastapi", style, workers, "fastapi with orjson" if style == "orjson" else "fastapi")
+    for style in ("json", "pydantic", "orjson")
+    for workers in (1, 2)
+)
+"""Ways to read JSON in FastAPI. Those with orjson are shown beside, as the reader is what differs."""
+GRPC_PEERS: tuple[Side, ...] = (
+    _styled("grpc", "aio", 1, "grpc"),
+    _styled("grpc", "uvloop", 1, "grpc"),
+    _styled("grpc", "threads", 1, "grpc"),
+    _styled("mlserver", "", 0, "grpc"),
+    _styled("mlserver", "", 1, "grpc"),
+    _styled("grpc", "aio", 2, "grpc, two servers"),
+    _styled("grpc", "threads", 2, "grpc, two servers"),
+)
+"""Servers of gRPC in Python. Two on one port are no longer one server, and shown beside."""
+STREAM_PEERS = tuple(side for side in GRPC_PEERS if side.name != "mlserver (1 worker)")
+"""The same but for MLServer's worker processes, which do not stream."""
+CLIENTS: tuple[Side, ...] = tuple(
+    Side(name, inferd, client=client)
+    for name, client in (
+        ("raw connection", "raw"), ("inferd.Client", "inferd"), ("tritonclient.http", "triton"),
+    )
+)  # fmt: skip

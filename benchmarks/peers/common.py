@@ -3,8 +3,9 @@
 The fast pieces are given to all (orjson, ONNX Runtime with the threads the side is configured
 for), so that a comparison is of servers and not of JSON libraries. Settings come from the
 environment: ``BENCH_MODEL`` (file), ``BENCH_PORT``, ``BENCH_WORKERS``, ``BENCH_THREADS`` (intra-op
-threads of one session), ``BENCH_BATCH`` (largest batch; 1 is batching off), ``BENCH_WAIT_MS`` and
-``BENCH_STOCK_JSON`` (a peer's own JSON instead of orjson, as its users get it).
+threads of one session), ``BENCH_BATCH`` (largest batch; 1 is batching off), ``BENCH_WAIT_MS``,
+``BENCH_STOCK_JSON`` (a peer's own JSON instead of orjson, as its users get it) and ``BENCH_STYLE``
+(which way of writing a server, for peers that have several).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ WORKERS = int(os.environ.get("BENCH_WORKERS", "1"))
 THREADS = int(os.environ.get("BENCH_THREADS", "1"))
 BATCH = int(os.environ.get("BENCH_BATCH", "1"))
 WAIT_MS = int(os.environ.get("BENCH_WAIT_MS", "1"))
+STYLE = os.environ.get("BENCH_STYLE", "")
 STOCK_JSON = bool(os.environ.get("BENCH_STOCK_JSON"))
 
 Example = dict[str, np.ndarray]
@@ -62,6 +64,16 @@ class Model:
     def one(self, body: bytes) -> bytes:
         """Answer one body by itself."""
         return self.encode(self.predict([self.decode(body)])[0])
+
+    def infer(self, body: bytes) -> bytes:
+        """Answer an infer request of one input."""
+        (tensor,) = orjson.loads(body)["inputs"]
+        array = np.array(tensor["data"], self.dtypes[self.first]).reshape(tensor["shape"])
+        result = self.run(None, {self.first: array})[0]
+        output = {
+            "name": "output", "datatype": "FP32", "shape": result.shape, "data": result.reshape(-1),
+        }  # fmt: skip
+        return orjson.dumps({"outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY)
 
     @staticmethod
     def encode(row: np.ndarray) -> bytes:

@@ -18,8 +18,13 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "mosec": ("mosec==0.9.8",),
     "fastapi": ("fastapi==0.165.0", "uvicorn==0.54.0", "uvloop==0.23.0", "httptools==0.9.0"),
     "litserve": ("litserve==0.2.19", "fastapi==0.165.0", "uvicorn==0.54.0"),
+    "grpc": (
+        "grpcio==1.85.3", "protobuf==6.33.6", "tritonclient[grpc]==2.73.0", "uvloop==0.23.0",
+    ),
+    # MLServer's worker processes do not start with a later uvloop.
+    "mlserver": ("mlserver==1.7.1", "grpcio==1.85.3", "protobuf==6.33.6", "uvloop==0.21.0"),
     "flask": ("flask==3.1.3", "gunicorn==27.0.1"),
-}
+}  # fmt: skip
 
 
 def ensure(name: str) -> tuple[Path | None, str]:

@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from inferd.client.aio import AsyncClient as AsyncClient
+    from inferd.client.sync import Client as Client
     from inferd.core.model import Model as Model
     from inferd.embed import load as load
     from inferd.mounted import asgi as asgi
 
-_HOMES = {"Model": "inferd.core.model", "asgi": "inferd.mounted", "load": "inferd.embed"}
+_HOMES = {
+    "AsyncClient": "inferd.client.aio",
+    "Client": "inferd.client.sync",
+    "Model": "inferd.core.model",
+    "asgi": "inferd.mounted",
+    "load": "inferd.embed",
+}
 
-__all__ = ["Model", "__version__", "asgi", "load"]
+__all__ = ["AsyncClient", "Client", "Model", "__version__", "asgi", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -158,6 +158,9 @@ class Server:
     def get(self, target, **headers):
         return asyncio.run(self.ask("GET", target, **headers))
 
+    def ask_for(self, method, target, body=b"", **headers):
+        return asyncio.run(self.ask(method, target, body, **headers))
+
     def post(self, target, body=b"", **headers):
         return asyncio.run(self.ask("POST", target, body, **headers))
 

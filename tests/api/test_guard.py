@@ -3,7 +3,14 @@ import dataclasses
 import pytest
 
 from inferd.api.call import Call
-from inferd.api.guard import UNWANTED_BYTES, Guard, allow_anonymous, media_of, timeout_of
+from inferd.api.guard import (
+    UNWANTED_BYTES,
+    Guard,
+    allow_anonymous,
+    media_of,
+    timeout_of,
+    whole_media,
+)
 from inferd.api.routes import ROUTES
 from inferd.api.settings import ApiSettings
 from inferd.core.clock import FakeClock
@@ -13,6 +20,8 @@ from inferd.transport.message import HTTPRequest
 
 PREDICT = next(r for r in ROUTES if r.template == "/predict")
 INFER = next(r for r in ROUTES if r.template == "/v2/models/{name}/infer")
+INVOKE = next(r for r in ROUTES if r.template == "/invocations")
+ENDPOINT = next(r for r in ROUTES if r.template == "/endpoints/{name}/invocations")
 READY = next(r for r in ROUTES if r.template == "/readyz")
 
 
@@ -148,3 +157,35 @@ def test_permission_is_asked_before_anything_else():
 def test_what_is_remembered_of_headers_is_bounded():
     assert media_of.cache_info().maxsize == 256
     assert timeout_of.cache_info().maxsize == 256
+
+
+@pytest.mark.parametrize(
+    ("content_type", "media", "limit"),
+    [
+        (None, "application/json", 8 << 20),
+        ("Text/CSV; header=present", "text/csv", 8 << 20),
+        ("application/x-ndjson", "application/jsonlines", 8 << 20),
+        ("application/x-npz", "application/x-npz", 64 << 20),
+        ('Multipart/Form-Data; boundary="AaB"', 'Multipart/Form-Data; boundary="AaB"', 64 << 20),
+        ("anything", "anything", 64 << 20),
+    ],
+)
+def test_where_whole_bodies_are_taken_every_type_is(content_type, media, limit):
+    given = {"content_type": content_type} if content_type else {}
+
+    found, call = admit(INVOKE, **given)
+
+    assert (call.media, found) == (media, limit)
+
+
+def test_a_known_type_in_a_foreign_charset_is_refused_all_the_same():
+    with pytest.raises(UnsupportedMedia):
+        whole_media(b"text/csv; charset=latin-1")
+
+
+def test_the_runtime_api_may_rename_accept():
+    renamed = {"x_amzn_sagemaker_accept": "text/csv", "accept": "*/*"}
+
+    assert admit(ENDPOINT, **renamed)[1].terms.accept == "text/csv"
+    assert admit(ENDPOINT, accept="text/csv")[1].terms.accept == "text/csv"
+    assert admit(INVOKE, **renamed)[1].terms.accept == ""

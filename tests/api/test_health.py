@@ -2,7 +2,8 @@ import pytest
 from tests.api.serving import Server, headers, value, version
 
 from inferd.api.control import control_plane
-from inferd.routing.table import FAILED, LOADING, READY
+from inferd.api.health import Readiness
+from inferd.routing.table import FAILED, LOADING, READY, RouteTable
 
 
 def loading(**more):
@@ -55,3 +56,14 @@ def test_draining_is_not_ready_and_alive():
     assert server.get("/healthz").status == 200
     assert server.get("/v2/health/live").status == 200
     assert server.get("/v2/health/ready").status == 503
+
+
+def test_a_server_whose_models_come_later_is_ready_without_any():
+    table = RouteTable()
+    patient = Readiness(table, may_be_empty=True)
+
+    assert patient.reasons() == []
+    table.put(loading())
+    assert patient.reasons() == []
+    patient.draining = True
+    assert patient.reasons() == ["the server is stopping"]

@@ -33,7 +33,8 @@ def test_every_route_is_an_operation():
     paths = made()["paths"]
 
     for route in ROUTES:
-        assert paths[route.template][route.method.lower()]["summary"] == route.summary
+        operation = paths[route.template][route.method.lower()]
+        assert route.summary in operation["summary"] + operation.get("description", "")
 
 
 def test_models_have_their_schemas_and_media():
@@ -75,3 +76,16 @@ def test_the_planes_are_told_apart():
     assert paths["/predict"]["servers"] == [{"url": "http://localhost:8000"}]
     assert paths["/metrics"]["servers"] == [{"url": "http://localhost:8002"}]
     assert len(paths["/healthz"]["servers"]) == 2
+
+
+def test_models_named_in_bodies_have_schemas_too():
+    found = made()
+    operation = found["paths"]["/v1/chat/completions"]["post"]
+    answer = operation["responses"]["200"]["content"]
+    error = operation["responses"]["404"]["content"]["application/json"]["schema"]["$ref"]
+
+    asked = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert asked["required"] == ["model", "messages"]
+    assert set(answer) == {"application/json", "text/event-stream"}
+    assert error.rpartition("/")[2] == "OpenAIError"
+    assert "OpenAIError" in found["components"]["schemas"]

@@ -103,3 +103,16 @@ def test_a_verb_at_the_end_of_a_segment_is_part_of_the_template():
     assert found(b"/v1/models/a:b%3Aexplain") == ("explain", ("a:b",))
     assert found(b"/v1/models/m") == ("model", ("m",))
     assert found(b"/v1/models/:predict") == ("model", (":predict",))
+
+
+def test_the_fixed_parts_of_some_paths_are_matched_in_any_case():
+    made = Router()
+    made.add("GET", "/v1/models", "models")
+    made.add("POST", "/v1/models/{name}/labels/{label}:predict", "predict")
+    made.add("POST", "/v2/models/{name}/infer", "infer")
+
+    for _ in range(2):
+        assert made.find(b"/V1/Models/")[0].methods["GET"] == "models"
+        assert made.find(b"/v1/MODELS/MyModel/Labels/A:Predict")[1] == ("MyModel", "A")
+        assert made.find(b"/v1/models/m/labels/:Predict") is None
+        assert made.find(b"/V2/models/m/infer") is None

@@ -20,6 +20,7 @@ PAGES = {
     "oip": "open-inference-protocol.md",
     "tfserving": "tensorflow-serving.md",
     "sagemaker": "sagemaker.md",
+    "sagemaker_runtime": "sagemaker.md",
     "openai": "openai.md",
 }
 
@@ -50,12 +51,15 @@ def test_templates_are_well_formed():
 def test_health_needs_nobodys_permission():
     public = {r.template for r in ROUTES if r.permission == "public"}
 
-    assert public == {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
+    assert public == {"/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/ping"}
 
 
 @pytest.mark.parametrize(
     ("path", "dialect"),
-    [(b"/v2", "oip"), (b"/v2/nothing", "oip"), (b"/v22", "simple"), (b"/nothing", "simple")],
+    [
+        (b"/v2", "oip"), (b"/v2/nothing", "oip"), (b"/v22", "simple"), (b"/nothing", "simple"),
+        (b"/v1/models/m/nothing", "tfserving"),
+    ],
 )
 def test_a_path_without_a_route_is_refused_in_the_dialect_of_its_beginning(path, dialect):
     assert dialect_of(path) == dialect

@@ -71,7 +71,7 @@ report["environ"] = {k: v for k, v in os.environ.items() if environ_before.get(k
 print(json.dumps(report))
 """
 
-OPTIONAL = ("torch", "tokenizers", "PIL", "onnxruntime")
+OPTIONAL = ("torch", "tokenizers", "PIL", "onnxruntime", "grpc", "google")
 FRAMEWORKS = ("onnxruntime", "torch", "sklearn", "tensorflow", "openvino", "PIL", "tokenizers")
 FRONT = ("inferd.cli.main", "inferd.cli.serve", "inferd.server.lifespan", "inferd.server.assemble")
 

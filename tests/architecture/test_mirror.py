@@ -6,6 +6,7 @@ from tests.architecture.house import MODULES, SOURCE, TESTS
 ELSEWHERE = {
     "__init__.py": "tests/architecture/test_imports.py and test_public.py",
     "__main__.py": "one line; tests/cli/test_main.py starts it",
+    "api/loading.py": "a Protocol: tests/server/test_loading.py has its implementation",
     "core/runtime.py": "a Protocol: its contract is tested on every runtime",
     "transport/lifetime.py": "test_limits.py (time), test_server.py (stop), test_connection.py (end)",
     "core/servable.py": "a Protocol: its contract is tested on every servable",

@@ -8,7 +8,7 @@ import inferd
 
 
 def test_the_public_names_are_these_and_sorted():
-    assert inferd.__all__ == ["Model", "__version__", "asgi", "load"]
+    assert inferd.__all__ == ["AsyncClient", "Client", "Model", "__version__", "asgi", "load"]
     assert dir(inferd) == inferd.__all__
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from benchmarks.bodies import Pool
+from benchmarks.pool import Pool, request
 
 from benchmarks import bodies, load
 
@@ -81,7 +81,7 @@ def port() -> Iterator[int]:
 
 
 def _pool(*values: float) -> Pool:
-    requests = [bodies.request(json.dumps({"data": [v]}).encode()) for v in values]
+    requests = [request(json.dumps({"data": [v]}).encode()) for v in values]
     expected = np.array([[2 * v] for v in values], np.float32)
     return Pool(requests, expected, np.full(len(values), 3))
 

@@ -36,6 +36,33 @@ def test_every_bar_belongs_to_a_scenario() -> None:
     assert {bar.scenario for bar in BARS} == {scenario.name for scenario in SCENARIOS}
 
 
+def test_what_is_shown_beside_counts_for_no_family() -> None:
+    counted, beside = (
+        next(s.name for s in sides.FASTAPI_JSON if s.family == family)
+        for family in ("fastapi", "fastapi with orjson")
+    )
+    bar = next(bar for bar in BARS if bar.scenario == "J")
+
+    assert bar.figure({"inferd": _rates(200), counted: _rates(80), beside: _rates(150)}) == 2.5
+
+
+def test_a_figure_without_a_bar_is_reported_and_never_fails() -> None:
+    bar = next(bar for bar in BARS if bar.bound is None)
+    rounds = {"inferd.Client": [{"p50_ms": 0.75}], "raw connection": [{"p50_ms": 0.25}]}
+    figure = bar.figure(rounds)
+
+    assert figure == 0.5
+    assert bar.holds(figure)
+    assert report.bar_line(bar, figure).endswith("0.5 ms behind a raw connection (p50) (no bar)")
+
+
+def test_every_name_stands_once_in_a_scenario() -> None:
+    for scenario in SCENARIOS:
+        names = [side.name for side in scenario.sides]
+        assert len(set(names)) == len(names)
+        assert scenario.kind in ("start", "memory") or scenario.ours in names
+
+
 def test_a_report_names_what_fails_and_what_is_missing() -> None:
     scenario = next(s for s in SCENARIOS if s.name == "T64")
     outcome = report.Outcome(scenario)

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from tests.cli.conftest import serving
 
 from inferd.cli.main import main
 
@@ -124,3 +125,63 @@ def test_without_data_the_call_is_explained(predict):
 
     assert code == 2
     assert "--file" in err
+
+
+STORY = """
+from collections.abc import Iterator
+
+from inferd import Model
+
+
+class Story(Model):
+    def predict(self, prompt: str, count: int = 3) -> Iterator[str]:
+        for number in range(count):
+            if number == 5:
+                raise ValueError("five is too many")
+            yield f"{prompt}{number} "
+"""
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("story")
+    (folder / "story").mkdir()
+    (folder / "story" / "model.py").write_text(STORY)
+    return folder / "story"
+
+
+@pytest.fixture(scope="module")
+def telling(story):
+    with serving(story.parent, story, "--executor", "inline") as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "server"])
+def told(request, story, capfd):
+    target = [str(story), "--executor", "inline"]
+    if request.param == "server":
+        target = [request.getfixturevalue("telling").url]
+
+    def run(*arguments):
+        code = main(["predict", target[0], *arguments, "--stream", *target[1:]])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_a_stream_is_printed_piece_by_piece(told):
+    assert told("once") == (0, "once0 once1 once2 \n", "")
+    assert told('{"data": "a", "parameters": {"count": 1}}')[1] == "a0 \n"
+
+
+def test_a_stream_that_fails_has_printed_its_pieces(told):
+    code, out, err = told('{"data": "a", "parameters": {"count": 9}}')
+
+    assert code == 1
+    assert out == "a0 a1 a2 a3 a4 "
+    assert "five is too many" in err
+
+
+def test_what_does_not_stream_is_one_line_of_json(predict):
+    assert predict("1,2,3,4", "--stream")[:2] == (0, "[10.0,100.0]\n")

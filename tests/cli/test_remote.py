@@ -6,7 +6,10 @@ import threading
 import pytest
 
 from inferd.cli import remote
-from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
+from inferd.cli.body import JSON, Body
+from inferd.core.errors import DeadlineExceeded, InvalidInput, ModelFailed, NotFound, Unavailable
+
+ASKED = Body(JSON, b"{}")
 
 
 @pytest.fixture
@@ -61,22 +64,22 @@ def test_the_route_follows_from_url_and_model(url, model, version, target):
 
 
 def test_a_request_is_sent_and_the_answer_read(server):
-    answer = remote.ask("POST", server.url + "/predict?a=1", body=b"{}", media="application/json")
+    answer = remote.post(server.url + "/predict?a=1", ASKED, 5.0, None)
     method, path, headers, body = server.requests[0]
 
     assert (method, path, body) == ("POST", "/predict?a=1", b"{}")
     assert headers["Content-Type"] == "application/json"
-    assert remote.result(answer, "") == {"result": 0.5}
+    assert json.loads(answer) == {"result": 0.5}
 
 
 @pytest.mark.parametrize(
     ("status", "body", "error", "message", "help"),
     [
         (400, {"error": {"message": "bad", "help": "do"}}, InvalidInput, "400: bad", "do"),
-        (404, {"error": "no model"}, InvalidInput, "404: no model", None),
-        (503, {"error": {"message": "loading"}}, ModelFailed, "503: loading", None),
+        (404, {"error": "no model"}, NotFound, "404: no model", None),
+        (503, {"error": {"message": "loading"}}, Unavailable, "503: loading", None),
         (500, "<html>", ModelFailed, "500: <html>", None),
-        (502, b"", ModelFailed, "502: no explanation", None),
+        (502, b"", Unavailable, "502: the server answered 502 without an explanation", None),
     ],
     ids=["object", "text", "server", "html", "empty"],
 )
@@ -90,10 +93,16 @@ def test_a_refusal_is_an_error_with_its_reason(server, status, body, error, mess
     )
     server.answer = (status, raw)
     with pytest.raises(error) as refused:
-        remote.result(remote.ask("GET", server.url), server.url)
+        remote.post(server.url, ASKED, 5.0, None)
 
-    assert message in refused.value.message
+    assert refused.value.message == f"{server.url}: {message}"
     assert refused.value.help == help
+    assert len(server.requests) == 1, "a command asks once"
+
+
+def test_an_answer_that_is_no_stream_is_one_piece(server):
+    assert list(remote.post_for_pieces(server.url, ASKED, 5.0, None)) == [b'{"result":0.5}']
+    assert server.requests[0][2]["Accept"] == "text/event-stream"
 
 
 def test_nobody_there_is_said():
@@ -101,29 +110,35 @@ def test_nobody_there_is_said():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(Unavailable, match="refused"):
-        remote.ask("GET", f"http://127.0.0.1:{port}")
+        remote.post(f"http://127.0.0.1:{port}", ASKED, 5.0, None)
 
 
 def test_a_server_that_does_not_answer_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(Unavailable, match=r"no answer within 0.1 s"):
-            remote.ask("GET", url, timeout=0.1)
+        with pytest.raises(DeadlineExceeded, match=r"no answer within 0.1 s") as error:
+            remote.post(url, ASKED, 0.1, None)
+        assert "--timeout" in error.value.help
 
 
-def test_what_does_not_speak_http_is_said():
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [(b"SSH-2.0-x\r\n\r\n", "illegal status line.*SSH"), (b"SSH-2.0-x\r\n", "without sending a response")],
+    ids=["lines", "line"],
+)  # fmt: skip
+def test_what_does_not_speak_http_is_said(sent, said):
     with socket.create_server(("127.0.0.1", 0)) as odd:
 
         def answer():
             connection, _ = odd.accept()
             connection.recv(1000)
-            connection.sendall(b"SSH-2.0-x\r\n")
+            connection.sendall(sent)
             connection.close()
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(Unavailable, match="SSH"):
-            remote.ask("GET", f"http://127.0.0.1:{odd.getsockname()[1]}", timeout=5)
+        with pytest.raises(Unavailable, match=said):
+            remote.post(f"http://127.0.0.1:{odd.getsockname()[1]}", ASKED, 5.0, None)
         thread.join()
 
 
@@ -131,5 +146,5 @@ def test_what_does_not_speak_http_is_said():
     "url", ["http://", "http://h:port", "http://[::1", "http://h\u3002\u3002x:1"]
 )
 def test_what_is_no_url_is_said(url):
-    with pytest.raises((InvalidInput, Unavailable)):
-        remote.ask("GET", url, timeout=1)
+    with pytest.raises(InvalidInput):
+        remote.post(url, ASKED, 1.0, None)

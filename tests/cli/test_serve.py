@@ -69,7 +69,7 @@ def test_what_cannot_be_served_is_refused_in_one_message(
         arguments = [names.get(a, a) for a in arguments]
         done = subprocess.run(
             [sys.executable, "-m", "inferd", "serve", *arguments, "--admin-port", "0",
-             "--state-dir", str(tmp_path / "state")],
+             "--grpc-port", "0", "--state-dir", str(tmp_path / "state")],
             capture_output=True, text=True, timeout=50, check=False, cwd=tmp_path,
         )  # fmt: skip
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inferd.codecs import json
 from inferd.core.errors import InvalidInput, Unsupported
@@ -110,3 +112,16 @@ def test_arrays_are_written_in_place(value, text):
 def test_what_has_no_json_form_is_unsupported(value):
     with pytest.raises(Unsupported, match="cannot be written as JSON"):
         json.dumps({"r": value})
+
+
+PIECES = [b'"', b"\\", b"[", b"]", b"{", b"}", b"a", b'\\"', b'"]"', b'""']
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), st.integers(1, 9))
+def test_depth_is_the_same_in_slices_of_any_size(body, size):
+    whole = json.depth_of(body)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json, "_SLICE", size)
+
+        assert json.depth_of(body) == whole

@@ -6,9 +6,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.codecs.signatures import arrays, signature
+from tests.codecs.signatures import signature
 
-from inferd.codecs import oip
 from inferd.codecs.oip import OIPCodec
 from inferd.core.errors import InvalidInput, Unsupported
 from inferd.core.message import HIGH, NORMAL
@@ -16,7 +15,6 @@ from inferd.core.plan import BatchPlan
 
 VECTOR = signature([("x", "FP32", [-1, 2])], [("y", "FP32", [-1, 1]), ("z", "INT64", [-1])])
 TWO = signature([("a", "FP32", [-1, 1]), ("b", "INT64", [-1, 1])])
-TEXT = signature([("t", "BYTES", [-1])])
 
 
 def body(data=((1, 2),), shape=(1, 2), datatype="FP32", name="x", tensor=None, **more):
@@ -66,7 +64,7 @@ def test_null_and_bare_tokens_are_floats():
         (body(name="X1"), "no input named 'X1'"),
         (body(id=5), '"id" must be a string'),
         (body(datatype="FP64"), "takes FP32, got FP64"),
-        (body(datatype="FP16"), "FP16 has no JSON form"),
+        (body(datatype="FP16"), "takes FP32, got FP16"),
         (body(datatype="BF16"), "BF16 has no JSON form"),
         (body(datatype="fp32"), "unknown datatype 'fp32'"),
         (body(datatype=None), '"datatype" must be a string'),
@@ -112,25 +110,113 @@ def test_inputs_must_agree_on_the_batch():
         OIPCodec(TWO).decode(orjson.dumps({"inputs": [b, a][::-1]}))
 
 
+def test_shared_memory_is_unsupported():
+    given = {"parameters": {"shared_memory_region": "r"}}
+
+    for sent in (body(tensor=given), body(outputs=[{"name": "y", **given}]), body(**given)):
+        with pytest.raises(Unsupported, match="not offered"):
+            OIPCodec(VECTOR).decode(sent)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "form", "raw"),
+    [
+        ([{"name": "z"}], None, False),
+        ([{"name": "z", "parameters": {"binary_data": False}}], None, False),
+        (
+            [{"name": "z", "parameters": {"binary_data": True}}],
+            {"binary": ["z"], "classes": {}},
+            True,
+        ),
+        (
+            [{"name": "z", "parameters": {"binary_data": True}}, {"name": "y"}],
+            {"binary": ["z"], "classes": {}},
+            False,
+        ),
+        (
+            [{"name": "y", "parameters": {"classification": 2}}],
+            {"binary": [], "classes": {"y": 2}, "labels": ["cat", "dog"]},
+            False,
+        ),
+    ],
+    ids=["plain", "not binary", "binary", "mixed", "classes"],
+)
+def test_how_outputs_are_wanted_is_kept(outputs, form, raw):
+    decoded = OIPCodec(VECTOR, labels=("cat", "dog")).decode(body(outputs=outputs))
+
+    assert decoded.outputs == tuple(o["name"] for o in outputs)
+    assert (decoded.form, decoded.raw) == (form, raw)
+
+
+@pytest.mark.parametrize(
+    ("said", "binary"),
+    [(None, ["y", "z"]), (False, ["z"]), (True, ["y", "z"])],
+    ids=["unsaid", "no", "yes"],
+)
+def test_an_output_says_better_than_the_request_whether_it_is_binary(said, binary):
+    y = {"name": "y"} if said is None else {"name": "y", "parameters": {"binary_data": said}}
+    sent = body(parameters={"binary_data_output": True}, outputs=[y, {"name": "z"}])
+
+    decoded = OIPCodec(VECTOR).decode(sent)
+
+    assert decoded.form["binary"] == binary
+    assert decoded.parameters == {}
+    assert decoded.outputs is None
+
+
+def test_all_outputs_may_be_wanted_in_binary():
+    decoded = OIPCodec(VECTOR).decode(body(parameters={"binary_data_output": True}))
+
+    assert (decoded.form["binary"], decoded.raw, decoded.outputs) == (["y", "z"], True, None)
+
+
+def test_classes_take_the_place_of_an_output():
+    form = {"binary": [], "classes": {"y": 2}}
+    codec = OIPCodec(VECTOR, labels=["cat", "dog", "cow"])
+
+    answer = codec.encode({"y": np.float32([[0.1, 0.5, 0.4]])}, False, form=form)
+
+    assert orjson.loads(answer)["outputs"] == [
+        {"name": "y", "datatype": "BYTES", "shape": [1, 2], "data": ["0.5:1:dog", "0.4:2:cow"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"triton_enable_empty_final_response": True}, {"triton_x": 1}],
+    ids=["known elsewhere", "unknown"],
+)
+def test_reserved_parameters_are_refused(given):
+    with pytest.raises(InvalidInput, match="is not known"):
+        OIPCodec(VECTOR).decode(body(parameters=given))
+
+
 @pytest.mark.parametrize(
     "sent",
     [
-        body(tensor={"parameters": {"binary_data_size": 8}}),
-        body(tensor={"parameters": {"shared_memory_region": "r"}}),
-        body(outputs=[{"name": "y", "parameters": {"classification": 3}}]),
+        body(parameters={"binary_data_output": 1}),
+        body(outputs=[{"name": "y", "parameters": {"binary_data": "yes"}}]),
+        body(outputs=[{"name": "y", "parameters": {"classification": -1}}]),
+        body(outputs=[{"name": "y", "parameters": {"classification": True}}]),
+        body(outputs=[{"name": "y", "parameters": {"classification": 1.5}}]),
     ],
-    ids=["binary", "shared memory", "classification"],
 )
-def test_extensions_not_offered_are_unsupported(sent):
-    with pytest.raises(Unsupported, match="not offered"):
+def test_parameters_of_another_kind_are_refused(sent):
+    with pytest.raises(InvalidInput, match="must be"):
         OIPCodec(VECTOR).decode(sent)
+
+
+def test_parameters_of_sequences_are_the_models():
+    given = {"sequence_id": 5, "sequence_start": True, "sequence_end": False}
+
+    assert OIPCodec(VECTOR).decode(body(parameters=given)).parameters == given
 
 
 def test_the_envelope_is_read():
     decoded = OIPCodec(VECTOR).decode(
         body(
             id="a1",
-            outputs=[{"name": "z", "parameters": {"binary_data": True}}],
+            outputs=[{"name": "z", "parameters": {"binary_data": False}}],
             parameters={"priority": 1, "timeout": 250_000, "k": "v"},
             unknown=[1],
         )
@@ -198,32 +284,6 @@ def test_a_plan_that_splits_gets_single_rows():
     assert [row["x"].tolist() for row in decoded.rows] == [[[1, 2]], [[3, 4]]]
 
 
-ALL = signature(
-    [
-        (name.lower(), name, [-1, -1])
-        for name in (
-            "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
-            "FP32", "FP64", "BYTES",
-        )
-    ]
-)  # fmt: skip
-
-
-@given(st.data(), st.integers(0, 3))
-def test_what_is_written_is_what_is_read(data, batch):
-    inputs = {spec.name: data.draw(arrays(spec, batch)) for spec in ALL.inputs}
-
-    decoded = OIPCodec(ALL).decode(oip.encode_request(inputs, id="7", given={"k": 1}))
-    answer, rest = oip.decode_response(OIPCodec(ALL).encode(inputs, False, "7", "m", "1"))
-
-    assert (decoded.id, decoded.parameters) == ("7", {"k": 1})
-    assert rest == {"model_name": "m", "model_version": "1", "id": "7"}
-    for name, array in inputs.items():
-        for read in (decoded.inputs[name], answer[name]):
-            assert read.dtype == array.dtype
-            np.testing.assert_array_equal(read, array)
-
-
 KEYS = ["inputs", "name", "shape", "datatype", "data", "outputs", "parameters", "id", "x"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 10) | st.floats() | st.sampled_from(["x", "FP32"]),
@@ -240,14 +300,3 @@ JSON = st.recursive(
 def test_any_json_is_decoded_or_refused(value):
     with contextlib.suppress(InvalidInput, Unsupported):
         OIPCodec(VECTOR).decode(json.dumps(value).encode())
-
-
-def test_metadata():
-    assert oip.model_metadata("m", ["1", "2"], "onnx", TEXT) == {
-        "name": "m",
-        "versions": ["1", "2"],
-        "platform": "onnx",
-        "inputs": [{"name": "t", "datatype": "BYTES", "shape": [-1]}],
-        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
-    }
-    assert oip.server_metadata("inferd", "1.0")["name"] == "inferd"

@@ -21,3 +21,27 @@ def test_every_name_makes_a_decoder_for_some_model(name):
 def test_an_unknown_name_is_refused():
     with pytest.raises(Unsupported, match="no codec named 'simpel'"):
         registry.decoder("simpel", VECTOR, BatchPlan())
+
+
+def test_the_binary_form_is_named_by_the_size_of_its_json_part():
+    name = registry.split_door(0)
+
+    decoded = registry.decoder(name, VECTOR, BatchPlan()).decode(bytes(4))
+
+    assert decoded.inputs["x"].tolist() == [[0]]
+    assert registry.answered_as(name) == registry.OIP
+
+
+@pytest.mark.parametrize(
+    ("name", "away"),
+    [
+        (registry.OIP, True),
+        (registry.GENERATE, True),
+        ("text/csv", True),
+        ("application/x-npy", False),
+        (registry.split_door(100), False),
+        (registry.split_door(1 << 20), True),
+    ],
+)
+def test_what_is_slow_to_read_is_read_elsewhere(name, away):
+    assert registry.offloaded(name) == away

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from inferd.config.load import check, load_settings, state_directory
+from inferd.config.load import Profile, Told, check, load_settings, state_directory
 from inferd.config.settings import Row, Server, Settings
 from inferd.core.errors import ConfigError
 
@@ -180,11 +180,15 @@ def test_what_kubernetes_injects_for_a_service_of_our_name_is_no_setting(tmp_pat
         ({"server.tls_cert": "a.pem"}, "--tls-cert is given without --tls-key"),
         ({"server.tls_key": "a.pem"}, "--tls-key is given without --tls-cert"),
         ({"server.port": "9000", "server.admin_port": "9000"}, "port 9000 is given to"),
+        (
+            {"server.admin_port": "9000", "server.grpc_port": "9000"},
+            "the control plane and to gRPC",
+        ),
         ({"server.drain_delay": "30s"}, "is shorter than drain_delay"),
         ({"server.host": "0.0.0.0"}, "--host 0.0.0.0 can be reached"),
         ({"server.admin_host": "::"}, "--admin-host :: can be reached"),
     ],
-    ids=["value", "unknown", "cert", "key", "ports", "drain", "host", "admin"],
+    ids=["value", "unknown", "cert", "key", "ports", "gRPC", "drain", "host", "admin"],
 )
 def test_flags_that_are_wrong_or_contradict_each_other(tmp_path, monkeypatch, flags, message):
     monkeypatch.chdir(tmp_path)
@@ -199,10 +203,11 @@ def test_flags_that_are_wrong_or_contradict_each_other(tmp_path, monkeypatch, fl
     [
         Server(host="0.0.0.0", allow_anonymous=True),
         Server(metrics_host="0.0.0.0"),
-        Server(port=0, admin_port=0),
+        Server(port=0, admin_port=0, grpc_port=0),
+        Server(port=8001, grpc_port=None),
         Server(drain_delay=0, stop_timeout=0),
     ],
-    ids=["said so", "metrics alone", "free ports", "no drain"],
+    ids=["said so", "metrics alone", "free ports", "no gRPC", "no drain"],
 )
 def test_what_is_allowed(server):
     check(Settings(server=server))
@@ -225,3 +230,57 @@ def test_state_lies_where_it_was_told_to():
     settings = Settings(server=Server(state_dir=Path("/srv/state")))
 
     assert state_directory(settings, {}) == Path("/srv/state")
+
+
+def profiled(environ=None, flags=None, file=None):
+    def read(given):
+        return (
+            {"server.port": Told(given["OTHER_PORT"], "OTHER_PORT")}
+            if "OTHER_PORT" in given
+            else {}
+        )
+
+    profile = Profile("server.reload", {"server.port": 7000, "requests.timeout": 60.0}, read)
+    return load_settings(file=file, environ=environ or {}, flags=flags, profile=profile)
+
+
+ON = {"server.reload": True}
+
+
+def test_another_environment_is_heeded_where_it_is_asked_for(write):
+    file = write("server: {port: 7001, reload: true}")
+    environ = {"OTHER_PORT": "7002"}
+
+    assert profiled(environ).server.port == 8000
+    assert profiled(flags=ON).server.port == 7000
+    assert profiled(flags=ON).requests.timeout == 60
+    assert profiled(file=file).server.port == 7001
+    assert profiled(environ, ON).server.port == 7002
+    assert profiled(environ, file=file).server.port == 7002
+    assert profiled({**environ, "INFERD_PORT": "7003"}, ON).server.port == 7003
+    assert profiled(environ, {**ON, "server.port": "7004"}).server.port == 7004
+    assert profiled({**environ, "INFERD_RELOAD": "yes"}).server.port == 7002
+
+
+def test_a_wrong_value_of_another_environment_names_its_variable():
+    with pytest.raises(ConfigError, match="environment: OTHER_PORT: 'x' is not a whole number"):
+        profiled({"OTHER_PORT": "x"}, ON)
+
+
+@pytest.mark.parametrize("written", ["off", '"off"', "none", "null", "false", "OFF"])
+def test_grpc_may_be_off(tmp_path, monkeypatch, written):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inferd.yaml").write_text(f"server: {{grpc_port: {written}}}\n")
+
+    assert load_settings(environ={}).server.grpc_port is None
+
+
+def test_grpc_may_be_off_by_flag_and_variable_and_zero_is_a_port(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert load_settings(environ={}, flags={"server.grpc_port": "off"}).server.grpc_port is None
+    assert load_settings(environ={"INFERD_GRPC_PORT": "off"}).server.grpc_port is None
+    assert load_settings(environ={}, flags={"server.grpc_port": "0"}).server.grpc_port == 0
+    assert load_settings(environ={}).server.grpc_port == 8001
+    with pytest.raises(ConfigError, match="--grpc-port"):
+        load_settings(environ={}, flags={"server.grpc_port": "high"})

@@ -190,3 +190,17 @@ def test_special_files_and_loops(tmp_path):
 def test_illegal_names(name):
     with pytest.raises(ConfigError, match="not a legal model name"):
         legal(name, "here")
+
+
+def test_a_directory_of_scripts_makes_a_model(tree):
+    root = tree({"m/code/inference.py": "", "n/1/n.onnx": "x", "n/1/code/helper.py": ""})
+
+    assert names(root) == [("m", "1"), ("n", "1")]
+    assert names(root / "m") == [("m", "1")]
+
+
+def test_a_directory_called_code_without_scripts_makes_none(tree):
+    root = tree({"m/code/notes.txt": ""})
+
+    with pytest.raises(ConfigError, match="holds no model"):
+        find(root / "m", ENDINGS)

@@ -13,7 +13,7 @@ class Formats:
     """Formats of one letter: content ``x`` is ONNX, ``t`` torch, anything else broken."""
 
     endings = frozenset({".onnx", ".pth", ".py"})
-    runtimes = ("onnx", "torch", "python")
+    runtimes = ("onnx", "torch", "python", "sagemaker")
 
     def __init__(self):
         self.asked = []
@@ -178,3 +178,71 @@ def test_nothing_to_serve():
 def test_every_version_of_one_model(tree):
     root = tree({"m/1/a.onnx": "x", "m/2/a.onnx": "x"})
     assert [s.version for s in scan([root], Formats(), every=True)] == ["1", "2"]
+
+
+SCRIPT = {"m/code/inference.py": "", "m/code/helper.py": "", "m/weights.joblib": ""}
+
+
+@pytest.mark.parametrize("path", ["", "m"], ids=["repository", "model"])
+def test_a_script_serves_a_directory_without_an_artifact(tree, path):
+    root = tree(SCRIPT)
+    spec = one(root / path)
+
+    assert (spec.name, spec.version, spec.runtime) == ("m", "1", "sagemaker")
+    assert spec.artifact == root / "m/code/inference.py" and spec.directory == root / "m"
+    assert spec.run_timeout == 60
+
+
+def test_a_script_alone_is_enough_and_may_be_a_version(tree):
+    root = tree({"a/code/inference.py": "", "b/2/code/inference.py": ""})
+
+    assert [(s.name, s.version, s.runtime) for s in scan([root], Formats())] == [
+        ("a", "1", "sagemaker"), ("b", "2", "sagemaker"),
+    ]  # fmt: skip
+    assert one(root / "a").name == "a"
+    assert one(root / "b" / "2").version == "2"
+
+
+@pytest.mark.parametrize("beside", ["m/a.onnx", "m/own.py"])
+def test_a_script_beside_a_model_is_not_run_unasked(tree, beside):
+    root = tree({**SCRIPT, beside: "x"})
+    asked = scan([root / "m"], Formats(), program="inference.py")[0]
+
+    assert one(root / "m").artifact == root / beside
+    assert asked.artifact == root / "m/code/inference.py"
+
+
+def test_the_operator_may_name_another_script(tree):
+    root = tree(SCRIPT)
+
+    assert scan([root], Formats(), program="helper.py")[0].artifact == root / "m/code/helper.py"
+
+
+def test_a_model_file_may_ask_for_a_script(tree):
+    files = {**SCRIPT, "m/a.onnx": "x"}
+    spec = one(tree({**files, "m/model.yaml": "runtime: sagemaker\nrun_timeout: 5s\n"}) / "m")
+    named = one(
+        tree({**files, "m/model.yaml": "runtime: sagemaker\nartifact: code/helper.py\n"}, "named")
+        / "m"
+    )
+
+    assert (spec.runtime, spec.run_timeout) == ("sagemaker", 5)
+    assert named.artifact.name == "helper.py"
+    with pytest.raises(ModelFileError, match="no such file"):
+        one(tree({"m/a.onnx": "x", "m/model.yaml": "runtime: sagemaker\n"}, "none") / "m")
+
+
+def test_what_is_declared_otherwise_is_not_a_script(tree):
+    root = tree({**SCRIPT, "m/a.onnx": "x", "m/model.yaml": "runtime: onnx\n"})
+
+    assert scan([root / "m"], Formats(), program="inference.py")[0].runtime == "onnx"
+
+
+def test_a_script_outside_the_directory_is_refused(tree, tmp_path):
+    root = tree({"m/weights.joblib": ""})
+    (tmp_path / "inference.py").write_text("")
+    (root / "m" / "code").mkdir()
+    (root / "m" / "code" / "inference.py").symlink_to(tmp_path / "inference.py")
+
+    with pytest.raises(ModelFileError, match="leads out"):
+        one(root / "m")

@@ -96,6 +96,30 @@ def test_a_misspelt_name_is_told_the_right_one():
     assert caught.value.help == "did you mean 'iris'?"
 
 
+def test_labels_stand_for_versions_served_or_not():
+    one, two = version(number="1"), version(number="2")
+    two.labels = {"stable": "1", "next": "3"}
+    subject = table(one, two)
+
+    assert subject.labelled("iris", "stable") == "1"
+    assert subject.labelled("iris", "next") == "3"
+    with pytest.raises(NotFound, match="no version labelled 'old'") as caught:
+        subject.labelled("iris", "old")
+    assert caught.value.help == "labels: next (version 3), stable (version 1)"
+    with pytest.raises(NotFound, match="no model named"):
+        subject.labelled("irris", "stable")
+
+
+def test_the_labels_are_those_of_the_version_that_was_put_last():
+    old, new = version(), version()
+    old.labels = {"stable": "1"}
+    subject = table(old, new)
+
+    with pytest.raises(NotFound) as caught:
+        subject.labelled("iris", "stable")
+    assert caught.value.help == "its model.yaml gives no version_labels"
+
+
 def test_a_version_is_replaced_whole_and_removed():
     old, new = version(), version()
     subject = table(old, version("digits"))

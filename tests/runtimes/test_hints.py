@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from inferd.core.errors import InvalidInput
 from inferd.runtimes.hints import Unhinted, declared_spec, read_hints
 
 
@@ -127,3 +128,11 @@ def test_a_vague_hint_is_a_note_where_parameters_say_nothing(hint):
 )
 def test_whether_rows_may_differ(x, returned, ragged):
     assert hints(x, returned).ragged is ragged
+
+
+@pytest.mark.parametrize("hint", [str, list[str]], ids=["one", "several"])
+def test_bytes_that_are_no_text_are_refused_as_the_clients_fault(hint):
+    (slot,) = hints(hint).inputs.values()
+
+    with pytest.raises(InvalidInput, match="input 'x'"):
+        slot.value(np.array([b"\xff"], object))

@@ -102,3 +102,21 @@ def test_texts_must_be_texts():
     validator = Validator(TEXT, BatchPlan())
     with pytest.raises(InvalidInput, match="must be text or bytes"):
         validator.measure(texts(3), validator.layout(texts(3)))
+
+
+@pytest.mark.parametrize("shape", [(2**40, 0), (0, 2**59), (2**15, 0)], ids=str)
+def test_a_tensor_of_nothing_claims_no_more_than_others_hold(shape):
+    signature = Signature.from_json(
+        {"inputs": [{"name": "x", "dtype": "float32", "shape": [-1, -1]}]}
+    )
+
+    with pytest.raises(InvalidInput, match="holds nothing"):
+        Validator(signature, BatchPlan()).layout({"x": np.empty(shape, np.float32)})
+
+
+def test_an_axis_that_the_signature_fixes_may_be_as_long_as_it_says():
+    signature = Signature.from_json(
+        {"inputs": [{"name": "x", "dtype": "int8", "shape": [-1, 2**30]}]}
+    )
+
+    assert Validator(signature, BatchPlan()).layout({"x": np.empty((0, 2**30), np.int8)}).rows == 0

@@ -44,7 +44,8 @@ def folder(tmp_path_factory):
 async def garbage(folder, kinds, *, keep=True):
     """Serve in this process; return how many objects ten requests of each kind leave."""
     flags = {
-        "server.port": 0, "server.admin_port": 0, "server.state_dir": str(folder.parent / "state"),
+        "server.port": 0, "server.admin_port": 0, "server.grpc_port": "off",
+        "server.state_dir": str(folder.parent / "state"),
         "log.access": False,
     }  # fmt: skip
     settings = load_settings(flags=flags, limits=limit_rows())

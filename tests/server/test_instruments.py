@@ -59,6 +59,21 @@ def test_an_error_is_counted_by_its_kind(server, path, body, kind):
     assert changed["inferd_accepted_total"] == changed["inferd_answered_total"] == 1
 
 
+def test_requests_are_accounted_for_with_their_batches(server):
+    def told():
+        (row,) = server.ask("/v2/models/acts/stats").json["model_stats"]
+        stages = row["inference_stats"]
+        return row["inference_count"], stages["success"]["count"], stages["fail"]["count"]
+
+    before = told()
+    server.ask(data=[[1, 2, 3, 4]] * 3)
+    server.ask(data=[1, 2])
+    server.ask("/v2/models/acts")
+    server.ask("/v2/models/acts/versions/9")
+
+    assert [now - was for was, now in zip(before, told(), strict=True)] == [3, 1, 1]
+
+
 def test_a_client_that_leaves_is_counted_as_cancelled(server):
     def leave():
         body = b'{"data": [1, 2, 3, 4]}'

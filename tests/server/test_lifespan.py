@@ -131,7 +131,18 @@ def _lives(pid):
 def test_a_state_directory_in_use_is_refused(affine, start, tmp_path):
     server = start(affine, "--state-dir", tmp_path / "state")
 
-    said = run("serve", affine, "--port", 0, "--admin-port", 0, "--state-dir", tmp_path / "state")
+    said = run(
+        "serve",
+        affine,
+        "--port",
+        0,
+        "--admin-port",
+        0,
+        "--grpc-port",
+        0,
+        "--state-dir",
+        tmp_path / "state",
+    )
 
     assert said.returncode == 2
     assert f"process {server.pid}" in said.stderr
@@ -143,7 +154,18 @@ def test_one_bad_model_stops_the_start_and_leaves_no_process(tmp_path):
     (folder / "rotten" / "1").mkdir(parents=True)
     (folder / "rotten" / "1" / "rotten.onnx").write_bytes(b"\x08\x08rotten")
 
-    said = run("serve", folder, "--port", 0, "--admin-port", 0, "--state-dir", tmp_path / "state")
+    said = run(
+        "serve",
+        folder,
+        "--port",
+        0,
+        "--admin-port",
+        0,
+        "--grpc-port",
+        0,
+        "--state-dir",
+        tmp_path / "state",
+    )
 
     assert said.returncode == 1
     assert "rotten.onnx" in said.stderr

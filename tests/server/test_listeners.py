@@ -104,7 +104,7 @@ def test_an_inherited_socket_that_others_can_reach_is_refused(affine, tmp_path):
     with socket.create_server(("0.0.0.0", 0)) as listening:
         fd = listening.fileno()
         said = run(
-            "serve", affine, "--admin-port", 0, "--state-dir", tmp_path,
+            "serve", affine, "--admin-port", 0, "--grpc-port", 0, "--state-dir", tmp_path,
             INFERD_LISTEN_FD=str(fd), pass_fds=(fd,),
         )  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_an_inherited_socket_that_others_can_reach_is_refused(affine, tmp_path):
 @pytest.mark.parametrize("value", ["nonsense", "77", "-1"])
 def test_an_inherited_descriptor_that_is_none(affine, tmp_path, value):
     said = run(
-        "serve", affine, "--admin-port", 0, "--state-dir", tmp_path, INFERD_LISTEN_FD=value
+        "serve", affine, "--admin-port", 0, "--grpc-port", 0, "--state-dir", tmp_path, INFERD_LISTEN_FD=value
     )  # fmt: skip
 
     assert said.returncode == 2
@@ -123,12 +123,13 @@ def test_an_inherited_descriptor_that_is_none(affine, tmp_path, value):
     assert "Traceback" not in said.stderr
 
 
-@pytest.mark.parametrize("flag", ["--port", "--admin-port"])
+@pytest.mark.parametrize("flag", ["--port", "--admin-port", "--grpc-port"])
 def test_a_port_that_is_taken_is_named(affine, tmp_path, flag):
-    other = {"--port": "--admin-port", "--admin-port": "--port"}[flag]
+    free = {"--port": 0, "--admin-port": 0, "--grpc-port": 0}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = run("serve", affine, flag, port, other, 0, "--state-dir", tmp_path)
+        ports = [word for pair in {**free, flag: port}.items() for word in pair]
+        said = run("serve", affine, *ports, "--state-dir", tmp_path)
 
     assert said.returncode == 2
     assert f"127.0.0.1:{port}" in said.stderr
@@ -138,7 +139,19 @@ def test_a_port_that_is_taken_is_named(affine, tmp_path, flag):
 
 @pytest.mark.parametrize("flag", ["--host", "--admin-host"])
 def test_beyond_this_machine_only_where_it_is_said(affine, tmp_path, flag):
-    arguments = [affine, flag, "0.0.0.0", "--port", 0, "--admin-port", 0, "--state-dir", tmp_path]
+    arguments = [
+        affine,
+        flag,
+        "0.0.0.0",
+        "--port",
+        0,
+        "--admin-port",
+        0,
+        "--grpc-port",
+        0,
+        "--state-dir",
+        tmp_path,
+    ]
     said = run("serve", *arguments)
 
     assert said.returncode == 2

@@ -65,7 +65,8 @@ class Server:
         self._out = folder / "out.txt"
         self._log = folder / "log.txt"
         arguments = list(map(str, arguments))
-        for flag, value in (("--port", 0), ("--admin-port", 0), ("--state-dir", folder / "state")):
+        free = {"--port": 0, "--admin-port": 0, "--grpc-port": 0, "--state-dir": folder / "state"}
+        for flag, value in free.items():
             if flag not in arguments:
                 arguments += [flag, str(value)]
         with self._out.open("wb") as out, self._log.open("wb") as log:
@@ -82,6 +83,11 @@ class Server:
     @property
     def banner(self):
         return self._out.read_text()
+
+    @property
+    def grpc(self):
+        """Host and port of gRPC, as one text."""
+        return re.search(r"^grpc +(\S+)", self.banner, re.MULTILINE)[1]
 
     @property
     def log(self):

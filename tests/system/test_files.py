@@ -138,7 +138,7 @@ CASES = [
 
 def refused(verb, path, folder):
     """Run a verb on a bad file; return what it said, after the checks common to all."""
-    arguments = ["--port", 0, "--admin-port", 0, "--state-dir", folder / "state"]
+    arguments = ["--port", 0, "--admin-port", 0, "--grpc-port", 0, "--state-dir", folder / "state"]
     begin = time.monotonic()
     done = subprocess.run(
         command(verb, path, *(arguments if verb == "serve" else ())), env=environment(),
@@ -192,7 +192,7 @@ def test_a_bad_model_beside_good_ones_is_named(tmp_path):
     bad.write_bytes(b"\x08\x08" + b"rotten")
 
     said = subprocess.run(
-        command("serve", folder, "--port", 0, "--admin-port", 0, "--state-dir", tmp_path / "state"),
+        command("serve", folder, "--port", 0, "--admin-port", 0, "--grpc-port", 0, "--state-dir", tmp_path / "state"),
         env=environment(), capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
 

@@ -9,17 +9,24 @@ from inferd.api.cors import Cors
 from inferd.api.guard import Authorize, Guard, allow_anonymous
 from inferd.api.health import HealthDoors, Readiness
 from inferd.api.inference import Inference, resolve
+from inferd.api.invocation import sagemaker_doors
+from inferd.api.loading import Loading
 from inferd.api.offload import Offload
-from inferd.api.oip import OIPDoors
+from inferd.api.openai import openai_doors
+from inferd.api.pieces import PiecesDoor
 from inferd.api.plane import Door, Observer, Plane, observe_nothing
 from inferd.api.reply import PredictingDoor
 from inferd.api.routes import DATA, routes_of
 from inferd.api.settings import ApiSettings
 from inferd.api.simple import SimpleDoors
+from inferd.api.tfserving import tfserving_doors
+from inferd.api.triton import Account, Repository, no_account, oip_doors
 from inferd.codecs.media import MEDIA, accepts
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError
 from inferd.routing.table import RouteTable
+
+Predicting = dict[str, PredictingDoor | PiecesDoor]
 
 
 def data_plane(
@@ -33,30 +40,33 @@ def data_plane(
     clock: Clock = monotonic,
     ids: str = "r",
     product: tuple[str, str] = ("inferd", "0"),
+    account: Account = no_account,
+    repository: Repository | None = None,
+    loading: Loading | None = None,
 ) -> Plane:
     """Return the application of the data plane.
 
     ``ids`` begins the ids of requests that bring none; give each start of a server its own.
-    ``product``: name and version told to clients.
+    ``product``: name and version told to clients. ``account``: what versions did until now.
+    ``repository``: loads and unloads models at a client's request, where that is allowed;
+    ``loading`` does so for the platform of a multi-model container.
     """
     readiness = readiness or Readiness(table)
     inference = Inference(table, settings, clock, offload)
-    simple = SimpleDoors(table, inference)
-    oip = OIPDoors(table, inference, readiness, product)
+    simple = SimpleDoors(table, inference).predict
+    oip, oip_predicting = oip_doors(inference, readiness, product, account, repository, clock)
     health = HealthDoors(readiness)
-    predicting = {
-        "predict": PredictingDoor(simple.predict, inference, clock),
-        "oip_infer": PredictingDoor(oip.infer, inference, clock),
-    }
+    sagemaker, invoking = sagemaker_doors(inference, readiness, settings, clock, loading)
+    tfserving, tf_predicting = tfserving_doors(inference, clock)
+    predict = PiecesDoor(simple, inference, PredictingDoor(simple, inference, clock))
+    predicting: Predicting = {"predict": predict, **oip_predicting, **tf_predicting}
     doors: dict[str, Door] = {
+        **oip,
+        **sagemaker,
+        **tfserving,
+        **openai_doors(inference, clock),
         "healthz": health.live,
         "readyz": health.ready,
-        "oip_server": oip.server,
-        "oip_live": oip.live,
-        "oip_ready": oip.ready,
-        "oip_models": oip.models,
-        "oip_model": oip.model,
-        "oip_model_ready": oip.model_ready,
         **{name: door.answer for name, door in predicting.items()},
     }
     return Plane(
@@ -64,7 +74,7 @@ def data_plane(
         doors,
         Guard(settings, clock, authorize, lambda call: taken(table, call)),
         RequestIds(ids),
-        starts={name: door.start for name, door in predicting.items()},
+        starts={name: door.start for name, door in (predicting | invoking).items()},
         observer=observer,
         cors=Cors(settings.cors_origins),
     )

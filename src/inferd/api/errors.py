@@ -2,7 +2,7 @@
 
 Unknown exceptions never reach a client: they are logged with the request's id and answered as
 ``internal``. Bodies differ by dialect: the simple one has ``{"error": {"kind", "message",
-"help"}}``, the Open Inference Protocol ``{"error": "text"}``.
+"help"}}``, the Open Inference Protocol ``{"error": "text"}``; ``FORMS`` has those of the others.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from inferd.api.call import Call
-from inferd.api.routes import OIP
+from inferd.api.routes import OIP, OPENAI, SAGEMAKER, SAGEMAKER_RUNTIME, TFSERVING
+from inferd.api.runtime_errors import runtime_shape
 from inferd.codecs import json
+from inferd.codecs.openai import error_form
 from inferd.core.errors import KINDS, InferdError
 from inferd.transport.message import Headers, HTTPResponse
 
@@ -25,6 +27,7 @@ STATUS: dict[str, int] = {
     "length_required": 411,
     "too_large": 413,
     "unsupported_media": 415,
+    "not_acceptable": 406,
     "quarantined": 422,
     "not_found": 404,
     "not_allowed": 403,
@@ -69,8 +72,16 @@ def plain_form(status: int, kind: str, text: str) -> Any:
     return {"error": text}
 
 
-FORMS: dict[str, Form] = {OIP: plain_form}
+FORMS: dict[str, Form] = {
+    OIP: plain_form, TFSERVING: plain_form, OPENAI: error_form, SAGEMAKER: plain_form,
+}  # fmt: skip
 """The dialects whose errors do not have the simple form."""
+
+Shape = Callable[[int, str, str], tuple[int, Any, Headers]]
+"""The same for a dialect with statuses and headers of its own: made of status, kind and text."""
+
+SHAPES: dict[str, Shape] = {SAGEMAKER_RUNTIME: runtime_shape}
+"""The dialects whose errors differ in more than their bodies."""
 
 RETRIED = ("overloaded", "unavailable")
 _HIDDEN = ("internal", "config", "missing_extra")
@@ -103,9 +114,16 @@ def failure(
         call.kind = kind
         if headers is None:
             headers = call.headers
+    close = status == 411
+    shape = SHAPES.get(dialect)
+    if shape is not None:
+        status, value, more = shape(status, kind, f"{message} ({help})" if help else message)
+        return HTTPResponse(
+            status, json.dumps(value), headers=[*(headers or []), *more], close=close
+        )
     body = _body(status, kind, message, help, dialect)
     # A body of unsaid length may follow: what comes next cannot be told from it.
-    return HTTPResponse(status, body, headers=headers or [], close=status == 411)
+    return HTTPResponse(status, body, headers=headers or [], close=close)
 
 
 def _body(status: int, kind: str, message: str, help: str | None, dialect: str) -> bytes:

@@ -16,11 +16,11 @@ from functools import lru_cache
 
 from inferd.api.call import Call, Terms
 from inferd.api.coding import sent_coding, wished
-from inferd.api.routes import BODIES, OIP, PERMISSIONS, Route
+from inferd.api.routes import BODIES, PERMISSIONS, SAGEMAKER_RUNTIME, Route
 from inferd.api.settings import ApiSettings
-from inferd.codecs.media import CSV, JSON, JSON_LINES, MEDIA, TEXT
+from inferd.codecs.media import ALL, CSV, JSON, JSON_LINES, JSON_LINES_NAMES, MEDIA, TEXT
 from inferd.core.clock import Clock
-from inferd.core.errors import InvalidInput, LengthRequired, NotAllowed, UnsupportedMedia
+from inferd.core.errors import InvalidInput, LengthRequired, NotAllowed, TooLarge, UnsupportedMedia
 from inferd.core.message import HIGH, NORMAL
 from inferd.transport.message import HTTPRequest
 
@@ -33,6 +33,7 @@ Taken = Callable[[Call], Sequence[str]]
 FORM = "application/x-www-form-urlencoded"
 UNWANTED_BYTES = 64 * 1024  # of a body where none is wanted: it is read and ignored
 _TEXTUAL = (JSON, CSV, TEXT, JSON_LINES)
+WHOLE = ("*/*",)
 _DURATION = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s)?")
 _COUNT = re.compile(rb"[0-9]{1,12}")
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
@@ -96,10 +97,15 @@ class Guard:
             coding = sent_coding(sent) if sent is not None else None
             media = self._media(header(b"content-type"), route, call)
             size = header(b"inference-header-content-length")
-            json_bytes = _json_bytes(size) if size is not None and route.dialect == OIP else None
+            json_bytes = _json_bytes(size) if size is not None and route.body == "tensors" else None
             settings = self._settings
             textual = media in _TEXTUAL and json_bytes is None
             limit = settings.json_body_bytes if textual else settings.binary_body_bytes
+            if json_bytes is not None and json_bytes > settings.json_body_bytes:
+                raise TooLarge(
+                    f"the JSON part is {json_bytes} bytes; at most {settings.json_body_bytes} are "
+                    "accepted"
+                )
         wanted = header(b"x-request-timeout")
         seconds = self._settings.timeout
         if wanted is not None:
@@ -107,6 +113,8 @@ class Guard:
         wish = header(b"x-priority")
         priority = NORMAL if wish is None else _priority(wish)
         accept = header(b"accept") or b""
+        if route.dialect == SAGEMAKER_RUNTIME:  # where the operation streams, the header is renamed
+            accept = header(b"x-amzn-sagemaker-accept") or accept
         codings = header(b"accept-encoding")
         return Terms(
             limit, media, seconds, priority, header(b"x-server-timing") == b"1",
@@ -121,6 +129,8 @@ class Guard:
         known = BODIES[route.body]
         if not known:  # a dialect whose servers never look at it
             return JSON
+        if known == WHOLE:
+            return whole_media(value) if value is not None else JSON
         media = media_of(value) if value is not None else JSON
         if media not in known:
             takes = self._taken(call) if route.body == "media" else known
@@ -147,6 +157,21 @@ def media_of(value: bytes) -> str:
         if key.strip().lower() == "charset" and charset not in _CHARSETS:
             raise UnsupportedMedia(f"the charset {charset[:40]!r} is not taken", help="send UTF-8")
     return media
+
+
+@lru_cache(256)
+def whole_media(value: bytes) -> str:
+    """Return the media type of a ``Content-Type`` where any is taken.
+
+    A type that is known here is returned as ``media_of`` does; any other whole, with its parameters
+    (a boundary for example): it may mean something to the model.
+    """
+    sent, *_ = value.split(b";")
+    name = sent.strip().lower().decode("latin-1")
+    known = JSON_LINES_NAMES.get(name, name)
+    if known in ALL or name == FORM:
+        return media_of(value.replace(sent, known.encode("latin-1"), 1))
+    return value.strip().decode("latin-1")
 
 
 @lru_cache(256)

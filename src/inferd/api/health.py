@@ -14,10 +14,14 @@ from inferd.transport.message import HTTPRequest, HTTPResponse
 
 
 class Readiness:
-    """The server's readiness; ``draining`` is set when it begins to stop."""
+    """The server's readiness; ``draining`` is set when it begins to stop.
 
-    def __init__(self, table: RouteTable) -> None:
+    ``may_be_empty``: models come and go at a client's request, so having none is no failing.
+    """
+
+    def __init__(self, table: RouteTable, *, may_be_empty: bool = False) -> None:
         self._table = table
+        self._may_be_empty = may_be_empty
         self._was_ready = False
         self.draining = False
 
@@ -28,7 +32,7 @@ class Readiness:
         if self._was_ready:
             return []
         versions = self._table.all()
-        if not versions:
+        if not versions and not self._may_be_empty:
             return ["no model is loaded"]
         reasons = [
             f"model {v.model!r} version {v.version} is {v.state}"

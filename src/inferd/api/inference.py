@@ -16,13 +16,13 @@ from inferd.api.call import Call
 from inferd.api.coding import compressed, expanded, worth
 from inferd.api.offload import Inline, Offload
 from inferd.api.settings import ApiSettings
-from inferd.codecs.base import Decoded, Decoder, Encoded, Encoder
-from inferd.codecs.media import CSV, JSON, media_codec
+from inferd.codecs.base import Codec, Decoded, Decoder, Encoded, Encoder
+from inferd.codecs.media import JSON, media_codec
 from inferd.codecs.oip import OIPCodec
-from inferd.codecs.registry import JSON_DOORS, SIMPLE
+from inferd.codecs.registry import answered_as, json_codec, offloaded
 from inferd.codecs.simple import SimpleCodec
 from inferd.core.clock import Clock
-from inferd.core.errors import ModelFailed, Unavailable, Unsupported
+from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
 from inferd.core.message import Request, Response, Timings, collected
 from inferd.core.plan import BatchPlan
 from inferd.core.servable import Servable
@@ -32,7 +32,6 @@ from inferd.routing.table import READY, RouteTable, Version
 from inferd.transport.message import HTTPRequest, HTTPResponse
 
 _REMEMBERED = 512
-_OFFLOADED = (*JSON_DOORS, CSV)
 _TEXT_BYTES = 64  # a BYTES element weighs more than the pointer an array holds
 
 
@@ -56,14 +55,26 @@ Aim = Callable[[HTTPRequest, Call], Target]
 class VersionCodecs:
     """The codecs of one signature and plan."""
 
-    __slots__ = ("_media", "oip", "plan", "signature", "simple")
+    __slots__ = ("_dialects", "_max_depth", "_media", "oip", "plan", "signature", "simple")
 
-    def __init__(self, signature: Signature, plan: BatchPlan, max_depth: int) -> None:
+    def __init__(
+        self, signature: Signature, plan: BatchPlan, max_depth: int, classes: tuple[str, ...] = ()
+    ) -> None:
         self.signature = signature
         self.plan = plan
         self.simple = SimpleCodec(signature, plan, max_depth)
-        self.oip = OIPCodec(signature, plan, max_depth)
+        self.oip = OIPCodec(signature, plan, max_depth, classes)
         self._media: dict[str, Decoder] = {JSON: self.simple}
+        self._dialects: dict[str, Codec] = {}
+        self._max_depth = max_depth
+
+    def dialect(self, name: str) -> Codec:
+        """Return the codec of a dialect of ``registry.JSON_DOORS``."""
+        found = self._dialects.get(name)
+        if found is None:
+            found = json_codec(name, self.signature, self.plan, self._max_depth)
+            self._dialects[name] = found
+        return found
 
     def media(self, media: str) -> Decoder:
         """Return the decoder of a content type; raises ``UnsupportedMedia``."""
@@ -98,7 +109,7 @@ class Inference:
             raise Unavailable(f"model {version.model!r} has no signature yet", retry_after=1.0)
         if len(self._codecs) >= _REMEMBERED:
             self._codecs.clear()
-        found = VersionCodecs(signature, version.plan, self._settings.json_depth)
+        found = VersionCodecs(signature, version.plan, self._settings.json_depth, version.classes)
         self._codecs[id(signature)] = found
         return found
 
@@ -109,7 +120,7 @@ class Inference:
         if decoded is None:
             decoded = await self.read(request, call, target)
         outputs, timings = await self.run(version, call, decoded)
-        if self.is_large(outputs):
+        if self.is_long(decoded, outputs):
             response = await self.encode_elsewhere(call, target, decoded, outputs, timings)
         else:
             response = self.encode(call, target, decoded, outputs, timings)
@@ -121,13 +132,17 @@ class Inference:
     async def read(self, request: HTTPRequest, call: Call, target: Target) -> Decoded:
         """Decode the body, off the loop where it is large, and heed what it asks for."""
         begin = self._clock()
-        body = request.body
-        if call.terms.coding is not None:
-            body = await expanded(body, call.terms.coding, call.terms.limit)
+        body = await self.body(request, call)
         decoded = await self._decode(body, call, target)
         call.decode = self._clock() - begin
         self.heed(decoded, request, call)
         return decoded
+
+    async def body(self, request: HTTPRequest, call: Call) -> bytes:
+        """Return the body without its coding."""
+        if call.terms.coding is None:
+            return request.body
+        return await expanded(request.body, call.terms.coding, call.terms.limit)
 
     async def run(
         self, version: Version, call: Call, decoded: Decoded
@@ -141,20 +156,29 @@ class Inference:
     async def ask(self, version: Version, call: Call, decoded: Decoded) -> Response:
         """Ask the version for a request that is one entry; its answer may be streamed.
 
-        Raises ``Unsupported`` for a request of several rows that are run one by one.
+        Raises ``InvalidInput`` for a request of several rows that are run one by one.
         """
         servable, inputs = version.servable, decoded.inputs
         if servable is None:
             raise Unavailable(f"model {version.model!r} is {version.state}", retry_after=1.0)
         if inputs is None:
-            raise Unsupported(
+            raise InvalidInput(
                 "several examples cannot be answered in one stream", help="send one example"
             )
         return await servable(_entry(version, call, decoded, inputs))
 
+    @property
+    def max_depth(self) -> int:
+        """How deep JSON may nest."""
+        return self._settings.json_depth
+
+    def is_long_body(self, body: bytes) -> bool:
+        """Whether reading a body as JSON would hold the loop for long."""
+        return len(body) > self._offload_bytes
+
     def takes(self, target: Target, body: bytes) -> bool:
         """Whether a body is read here, on the loop: it is not too large for that."""
-        return len(body) <= self._offload_bytes or target.door not in _OFFLOADED
+        return not self.is_long_body(body) or not offloaded(target.door)
 
     async def _decode(self, body: bytes, call: Call, target: Target) -> Decoded:
         if self.takes(target, body):
@@ -184,7 +208,7 @@ class Inference:
         answer = target.encoder.encode(
             outputs, decoded.single, decoded.id, version.model, version.version, decoded.form
         )
-        return self._response(call, answer, timings, begin)
+        return self.response(call, answer, timings, begin)
 
     async def encode_elsewhere(
         self,
@@ -198,14 +222,15 @@ class Inference:
         version, begin = target.version, self._clock()
         assert version.signature is not None
         answer = await self._offload.encode(
-            target.door if target.door in JSON_DOORS else SIMPLE, outputs, version.signature, version.plan,
-            decoded, version.model, version.version, call.deadline,
+            answered_as(target.door), outputs, version.signature, version.plan, decoded,
+            version.model, version.version, call.deadline,
         )  # fmt: skip
-        return self._response(call, answer, timings, begin)
+        return self.response(call, answer, timings, begin)
 
-    def _response(
+    def response(
         self, call: Call, answer: bytes | Encoded, timings: Timings, begin: float
     ) -> HTTPResponse:
+        """Return the response that carries a written answer; ``begin``: when writing it began."""
         timings.decode = call.decode
         timings.encode = self._clock() - begin
         call.timings = timings
@@ -215,8 +240,10 @@ class Inference:
         body, media, more = cast("Encoded", answer)
         return HTTPResponse(200, body, media, [*headers, *more] if more else headers)
 
-    def is_large(self, outputs: Tensors | list[Tensors]) -> bool:
+    def is_long(self, decoded: Decoded, outputs: Tensors | list[Tensors]) -> bool:
         """Whether writing ``outputs`` would hold the loop for long."""
+        if decoded.raw and not _has_texts(outputs):
+            return False
         # Few elements are never large, whatever they are: no weighing for small models.
         if type(outputs) is dict and len(outputs) == 1:
             for array in outputs.values():
@@ -290,6 +317,11 @@ async def _outputs(response: Response, decoded: Decoded) -> Tensors:
     if missing:
         raise ModelFailed(f"the model answered without its output {missing[0]!r}")
     return {name: outputs[name] for name in decoded.outputs}
+
+
+def _has_texts(outputs: Tensors | list[Tensors]) -> bool:
+    row = outputs if isinstance(outputs, dict) else outputs[0] if outputs else {}
+    return any(array.dtype.hasobject for array in row.values())
 
 
 def _size(outputs: Tensors | list[Tensors]) -> int:

@@ -10,10 +10,13 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from inferd.api import schemas
-from inferd.api.errors import STATUS
-from inferd.api.routes import CONTROL, DATA, INFER, OIP, PUBLIC, ROUTES, Route
-from inferd.codecs.media import JSON, NPY, accepts
+from inferd.api import openapi_dialects as dialects
+from inferd.api import sagemaker_schemas, schemas, tfserving_schemas, triton_schemas
+from inferd.api.routes import CONTROL, DATA, INFER, PUBLIC, ROUTES, Route
+from inferd.codecs.answers import ANSWERS, offers
+from inferd.codecs.media import JSON, NPY, NPZ, OCTETS, accepts
+from inferd.codecs.sagemaker import bodies
+from inferd.core.signature import Signature
 from inferd.routing.table import RouteTable, Version
 
 Document = dict[str, Any]
@@ -22,29 +25,27 @@ _TAGS = {
     "simple": "Simple dialect",
     "oip": "Open Inference Protocol v2",
     "tfserving": "TensorFlow Serving and KServe V1",
-    "sagemaker": "SageMaker",
+    "sagemaker": "SageMaker container",
+    "sagemaker_runtime": "SageMaker runtime API",
     "openai": "OpenAI",
     "control": "Control plane",
     "health": "Health",
 }
 _HEADERS = (
     ("X-Request-Id", "Id of the request in logs and in the response.", {"type": "string"}),
-    ("X-Request-Timeout", "Deadline: 250ms, 2s, or seconds.", {"type": "string"}),
+    (
+        "X-Request-Timeout",
+        "Deadline, more than 0: 250ms, 2s, or seconds.",
+        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s)?$"},
+    ),
     ("X-Priority", "Place in the queue.", {"enum": ["normal", "high"]}),
     ("X-Server-Timing", "1 asks for a Server-Timing header.", {"const": "1"}),
 )
-_REFUSALS = {
-    "400": "The request is wrong.",
-    "404": "No such model or version.",
-    "413": "The body is too large.",
-    "415": "The model does not take this content type.",
-    "422": "This input ended a worker before and is refused for a while.",
-    "429": "Over a limit of load; see Retry-After.",
-    "500": "The model failed on this input.",
-    "501": "Not offered.",
-    "503": "Not serving now; see Retry-After.",
-    "504": "The deadline passed.",
-}
+_JSON_BYTES = (
+    "Inference-Header-Content-Length",
+    "Bytes of the body that are JSON, where a binary part follows; 0: it is one tensor's bytes.",
+    {"type": "integer", "minimum": 0},
+)
 
 
 def document(
@@ -52,12 +53,24 @@ def document(
 ) -> Document:
     """Return the document. ``data_url`` and ``admin_url`` are the planes' base URLs, if known."""
     paths: Document = {}
-    names: Document = {"Error": _ERROR, "OIPError": _OIP_ERROR}
+    names: Document = dict(dialects.ERRORS)
     for route in ROUTES:
         item = paths.setdefault(route.template, {})
-        if planes := _servers(route, data_url, admin_url):
-            item["servers"] = planes
-        item[route.method.lower()] = _operation(route)
+        servers = item.get("servers", [])
+        if planes := [s for s in _servers(route, data_url, admin_url) if s not in servers]:
+            item["servers"] = servers + planes
+        # A document has one operation for a method of a path; some paths lead elsewhere on each plane.
+        method, operation = route.method.lower(), _operation(route)
+        if method in item:
+            _on_both(item[method], operation)
+        else:
+            item[method] = operation
+        served = _servers(route, data_url, admin_url)
+        item[method]["servers"] = [*item[method].get("servers", []), *served]
+    for item in paths.values():
+        for method in item.keys() - {"servers"}:
+            if item[method]["servers"] == item.get("servers", []):
+                del item[method]["servers"]
     for loaded in table.all():
         if loaded.signature is not None:
             _add_version(paths, names, loaded, is_default=table.find(loaded.model) is loaded)
@@ -75,26 +88,11 @@ def document(
     }
 
 
-_ERROR: Document = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {
-                "kind": {"type": "string", "examples": sorted(STATUS)},
-                "message": {"type": "string"},
-                "help": {"type": "string"},
-            },
-            "required": ["kind", "message"],
-        }
-    },
-    "required": ["error"],
-}
-_OIP_ERROR: Document = {
-    "type": "object",
-    "properties": {"error": {"type": "string"}},
-    "required": ["error"],
-}
+_KINDS = {
+    "predict": "", "oip_infer": "Infer", "generate": "Generate", "generate_stream": "Generate",
+    **tfserving_schemas.KINDS, **sagemaker_schemas.KINDS,
+}  # fmt: skip
+"""Doors that are described for each version, and how the names of their schemas begin."""
 
 
 def _servers(route: Route, data_url: str, admin_url: str) -> list[Document]:
@@ -113,27 +111,31 @@ def _operation(route: Route) -> Document:
         "operationId": _operation_id(route.method, route.template),
         "summary": route.summary,
         "tags": [_tag(route)],
-        "responses": _responses(route, {"type": "object"}),
+        "responses": _responses(route, dialects.ANSWERS.get(route.door, {"type": "object"})),
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.template)
     ]
     if route.permission == INFER:
-        parameters += _header_parameters()
-        operation["requestBody"] = {
-            "required": True,
-            "content": {JSON: {"schema": {"type": "object"}}},
-        }
+        parameters += _header_parameters(route)
+    if route.permission == INFER or route.door in dialects.REQUESTS:
+        schema = dialects.REQUESTS.get(route.door, {"type": "object"})
+        content: Document = {JSON: {"schema": schema}}
+        if route.body == "tensors":
+            content[OCTETS] = {}
+        required = route.door not in dialects.MAY_BE_EMPTY and route.body != "none"
+        operation["requestBody"] = {"required": required, "content": content}
     if parameters:
         operation["parameters"] = parameters
     return operation
 
 
-def _header_parameters() -> list[Document]:
+def _header_parameters(route: Route) -> list[Document]:
+    headers = (*_HEADERS, _JSON_BYTES) if route.body == "tensors" else _HEADERS
     return [
         {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
-        for name, text, schema in _HEADERS
+        for name, text, schema in headers
     ]
 
 
@@ -142,26 +144,42 @@ def _operation_id(method: str, path: str) -> str:
     return "_".join([method.lower(), *words])
 
 
-def _responses(route: Route, good: Document) -> Document:
-    error = {"$ref": f"#/components/schemas/{'OIPError' if route.dialect == OIP else 'Error'}"}
-    if route.permission == PUBLIC:
-        body = {JSON: {"schema": {"type": "object"}}}
-        found = {"200": {"description": "Yes.", "content": body}}
-        if "ready" in route.template:
-            found["503"] = {"description": "Not now, and why.", "content": body}
-        return found
-    content: Document = {_media(route): {"schema": good}} if _media(route) == JSON else {
-        _media(route): {"schema": {"type": "string"}}
-    }  # fmt: skip
-    found = {"200": {"description": "The answer.", "content": content}}
-    refusals = _REFUSALS if route.permission == INFER else {"404": "No such thing."}
-    for status, text in refusals.items():
-        found[status] = {"description": text, "content": {JSON: {"schema": error}}}
+def _on_both(there: Document, other: Document) -> None:
+    """Add to an operation what the same method of its path is on the other plane."""
+    if there["summary"] != other["summary"]:
+        there["description"] = f"On the other plane: {other['summary']}"
+    for status, response in other["responses"].items():
+        mine = there["responses"].setdefault(status, response)
+        for media, told in response.get("content", {}).items():
+            known = mine.setdefault("content", {}).setdefault(media, told)
+            if known != told:
+                mine["content"][media] = {"schema": {"anyOf": [known["schema"], told["schema"]]}}
+
+
+def _responses(route: Route, good: Document, signature: Signature | None = None) -> Document:
+    """Return the responses of a route, ``good`` being the schema of the answer in JSON."""
+    door = route.door
+    error = {"schema": _ref(dialects.ERROR_OF.get(route.dialect, "Error"))}
+    content: Document = {}
+    if door not in dialects.BODILESS:
+        media = dialects.MEDIA.get(door, JSON)
+        content = {media: {"schema": good} if media == JSON else {}}
+        content |= {other: {} for other in dialects.ALSO.get(door, ())}
+        if route.body == "tensors":
+            content[OCTETS] = {}
+        if route.body == "whole" and media == JSON:
+            others = offers(signature) if signature is not None else ANSWERS
+            content |= {other: {} for other in others if other != JSON}
+    found: Document = {}
+    if door not in dialects.NEVER:
+        found["200"] = {"description": "The answer."}
+        if content:
+            found["200"]["content"] = content
+        if door in dialects.WITH_STATUS:
+            found["503"] = {"description": "Not now, and why.", "content": content}
+    for status, text in dialects.refusals(route).items():
+        found[status] = {"description": text, "content": {JSON: error}}
     return found
-
-
-def _media(route: Route) -> str:
-    return {"page": "text/html", "metrics": "text/plain"}.get(route.door, JSON)
 
 
 def _add_version(paths: Document, names: Document, loaded: Version, *, is_default: bool) -> None:
@@ -171,11 +189,14 @@ def _add_version(paths: Document, names: Document, loaded: Version, *, is_defaul
     makers = {
         "Request": schemas.simple_request, "Response": schemas.simple_response,
         "InferRequest": schemas.oip_request, "InferResponse": schemas.oip_response,
+        "GenerateRequest": triton_schemas.generate_request,
+        "GenerateResponse": triton_schemas.generate_response,
+        **tfserving_schemas.MAKERS, **sagemaker_schemas.MAKERS,
     }  # fmt: skip
     for suffix, make in makers.items():
         names[f"{key}.{suffix}"] = make(loaded.signature)
     for route in ROUTES:
-        if route.permission != INFER or "{name}" not in route.template:
+        if route.door not in _KINDS or "{name}" not in route.template:
             continue
         if "{version}" not in route.template and not is_default:
             continue
@@ -184,15 +205,21 @@ def _add_version(paths: Document, names: Document, loaded: Version, *, is_defaul
         operation = _operation(route)
         operation["operationId"] = f"{route.door}_{key}" + ("_version" * ("{v" in route.template))
         operation["summary"] = f"{route.summary}: {loaded.model}"
-        operation["parameters"] = _header_parameters()
-        kind = "Infer" if route.dialect == OIP else ""
-        operation["responses"] = _responses(route, _ref(f"{key}.{kind}Response"))
+        operation["parameters"] = _header_parameters(route)
+        kind = _KINDS[route.door]
+        operation["responses"] = _responses(route, _ref(f"{key}.{kind}Response"), loaded.signature)
         content: Document = {JSON: {"schema": _ref(f"{key}.{kind}Request")}}
         if route.body == "media":
             content |= {media: _binary(media) for media in accepts(loaded.signature)[1:]}
+        elif route.body == "tensors":
+            content[OCTETS] = {}
+        elif route.body == "whole":
+            content |= {media: _binary(media) for media in bodies(loaded.signature)[1:]}
         operation["requestBody"] = {"required": True, "content": content}
         item: Document = {route.method.lower(): operation}
-        if servers := paths[route.template].get("servers"):
+        template = paths[route.template]
+        servers = template[route.method.lower()].get("servers") or template.get("servers")
+        if servers:
             item["servers"] = servers
         paths[path] = item
 
@@ -216,6 +243,6 @@ def _ref(name: str) -> Document:
 
 
 def _binary(media: str) -> Document:
-    if media.startswith(("image/", NPY)):
+    if media.startswith("image/") or media in (NPY, NPZ, OCTETS):
         return {}
     return {"schema": {"type": "string"}}

@@ -2,6 +2,7 @@
 
 The path is taken as sent and cut at ``/`` before each segment is percent-decoded, so an encoded
 slash stays inside its segment. One trailing slash is ignored; an empty segment matches nothing.
+The case of letters counts, but for the fixed parts of paths that begin as ``FOLDED`` says.
 What is authorised is the route found here, never the text of the path, so two spellings of one
 route cannot have two policies.
 """
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from inferd.api.routes import PERMISSIONS, Route
+from inferd.api.routes import FOLDED, PERMISSIONS, Route
 from inferd.core.errors import ConfigError
 
 T = TypeVar("T")
@@ -25,11 +26,12 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 class Resource(Generic[T]):
     """One path template: what each method leads to, and the names of its free segments."""
 
-    __slots__ = ("allow", "methods", "names", "segments")
+    __slots__ = ("allow", "folded", "methods", "names", "segments")
 
     def __init__(self, template: str) -> None:
         self.segments = tuple(template.strip("/").split("/")) if template != "/" else ()
         self.names = tuple(s[1 : s.index("}")] for s in self.segments if s.startswith("{"))
+        self.folded = template.startswith(FOLDED)
         self.methods: dict[str, T] = {}
         self.allow = b""
 
@@ -91,9 +93,12 @@ class Router(Generic[T]):
             if found is not None and not any("/" in segment for segment in segments):
                 return found
         for resource in self._templates.get(len(segments), ()):
-            values = _fit(resource.segments, segments)
+            values = _fit(resource.segments, segments, folded=resource.folded)
             if values is not None:
                 return resource, values
+        lower = "/" + "/".join(segments).lower()
+        if lower.startswith(FOLDED) and not any("/" in segment for segment in segments):
+            return self._exact.get(lower.encode())
         return None
 
     def templates(self) -> list[str]:
@@ -114,15 +119,19 @@ def _segments(raw_path: bytes) -> list[str] | None:
     return segments if all(segments) else None
 
 
-def _fit(template: tuple[str, ...], segments: list[str]) -> tuple[str, ...] | None:
+def _fit(
+    template: tuple[str, ...], segments: list[str], *, folded: bool = False
+) -> tuple[str, ...] | None:
     values: list[str] = []
     for part, segment in zip(template, segments, strict=True):
         if part.startswith("{"):
             verb = part[part.index("}") + 1 :]
-            if not segment.endswith(verb) or len(segment) == len(verb):
+            end = len(segment) - len(verb)
+            said = segment[end:].lower() if folded else segment[end:]
+            if end <= 0 or said != verb:
                 return None
-            values.append(segment.removesuffix(verb))
-        elif part != segment:
+            values.append(segment[:end])
+        elif part != (segment.lower() if folded else segment):
             return None
     return tuple(values)
 

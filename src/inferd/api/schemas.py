@@ -10,13 +10,17 @@ from inferd.core.tensor import BYTES, FP16, DType
 
 Schema = dict[str, Any]
 
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
 TEXT: Schema = {
     "oneOf": [
         {"type": "string"},
         {
             "type": "object",
             "description": "Bytes that are not UTF-8 text, in base64.",
-            "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
+            "properties": {
+                "b64": {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
+            },
             "required": ["b64"],
             "additionalProperties": False,
         },
@@ -65,7 +69,7 @@ def simple_request(signature: Signature) -> Schema:
     return {
         "type": "object",
         "properties": {
-            "data": {"anyOf": _data(signature), "not": {"type": "null"}},
+            "data": {"anyOf": data_forms(signature), "not": {"type": "null"}},
             "outputs": {"type": ["array", "null"], "items": {"enum": names}, "minItems": 1},
             "parameters": GIVEN,
         },
@@ -74,7 +78,7 @@ def simple_request(signature: Signature) -> Schema:
     }
 
 
-def _data(signature: Signature) -> list[Schema]:
+def data_forms(signature: Signature) -> list[Schema]:
     """Return the forms of ``data``: one example and a batch, by name, bare and by position."""
     inputs = signature.inputs
     values = [_value(s, signature) for s in inputs]
@@ -106,13 +110,19 @@ def _batch(example: Schema) -> Schema:
 
 def simple_response(signature: Signature) -> Schema:
     """Return the schema of ``{"result": ...}``."""
+    forms = result_forms(signature)
+    return {"type": "object", "properties": {"result": {"anyOf": forms}}, "required": ["result"]}
+
+
+def result_forms(signature: Signature) -> list[Schema]:
+    """Return the forms of ``result``: that of one example, and those of a batch."""
     parts = {s.name: _part(s, signature) for s in signature.outputs}
     named: Schema = {"type": "object", "properties": parts, "additionalProperties": False}
     # Where ``outputs`` asks for one of several, its value stands alone.
     forms = [*parts.values()] if len(parts) == 1 else [named, *parts.values()]
     if signature.batched:
         forms = [*forms, *({"type": "array", "items": form} for form in forms)]
-    return {"type": "object", "properties": {"result": {"anyOf": forms}}, "required": ["result"]}
+    return forms
 
 
 def _part(spec: TensorSpec, signature: Signature) -> Schema:
@@ -139,6 +149,8 @@ def oip_request(signature: Signature) -> Schema:
                 "items": {"oneOf": [_tensor(spec) for spec in signature.inputs]}
                 if signature.inputs
                 else {},
+                "minItems": len(signature.inputs),
+                "maxItems": len(signature.inputs),
             },
             "outputs": {
                 "type": ["array", "null"],

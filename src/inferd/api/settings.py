@@ -12,6 +12,8 @@ class ApiSettings:
     ``timeout``: deadline of a request that names none; ``max_timeout``: the longest one may name.
     ``offload_bytes``: bodies and results above this are coded off the loop. ``rows_at_once``: how
     many rows of one request are run at a time where they cannot share one entry.
+    ``default_accept``: the content type of a SageMaker answer for which none is asked;
+    ``default_model``: the model that ``/invocations`` asks where several are served.
     ``hosts``: names the control plane answers to besides those of loopback.
     """
 
@@ -24,3 +26,5 @@ class ApiSettings:
     rows_at_once: int = 64
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    default_accept: str = "application/json"
+    default_model: str | None = None

@@ -29,7 +29,7 @@ class Served:
     """What is up: the versions that answer by default, and the base URLs of the planes.
 
     ``samples`` holds an example for a model where it ships one, by model name. ``data_socket``: the
-    path of the Unix socket behind which ``data_url`` is.
+    path of the Unix socket behind which ``data_url`` is. ``grpc``: ``host:port`` of gRPC.
     """
 
     versions: Sequence[Version]
@@ -39,6 +39,7 @@ class Served:
     samples: dict[str, Tensors] | None = None
     notes: Sequence[str] = ()
     data_socket: str | None = None
+    grpc: str | None = None
 
 
 def render(served: Served) -> str:
@@ -57,6 +58,8 @@ def render(served: Served) -> str:
         lines.append("")
     behind = f"  (Unix socket {served.data_socket})" if served.data_socket else ""
     lines.append(f"models   {served.data_url}{behind}")
+    if served.grpc:
+        lines.append(f"grpc     {served.grpc}")
     if served.admin_url:
         lines.append(f"control  {served.admin_url}  (metrics, description, documentation)")
     if served.metrics_url:

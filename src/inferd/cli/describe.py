@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +13,9 @@ from inferd.cli.main import debug_option
 from inferd.cli.options import read_settings, settings_options
 from inferd.cli.progress import Progress
 from inferd.core.errors import ModelFileError, NotFound
+
+if TYPE_CHECKING:
+    from inferd.client.models import ModelMetadata
 
 _DECIDED = {
     "batch_limit": "largest batch",
@@ -74,29 +76,20 @@ def _from_path(path: str, model: str | None, given: Mapping[str, Any]) -> list[d
 
 def _from_server(url: str, model: str | None, ca: str | None) -> list[dict[str, Any]]:
     # The data plane's metadata is the same on every server that speaks the protocol.
-    base = url if urlsplit(url).path.startswith("/v2") else f"{url}/v2"
-
-    def get(path: str) -> Any:
-        return remote.result(remote.ask("GET", base + path, ca=ca), base + path)
-
-    names = [model] if model is not None else list(get("/models")["models"])
-    return [_from_metadata(get(f"/models/{quote(name, safe='')}")) for name in names]
+    with remote.client(url.removesuffix("/v2"), ca=ca) as asking:
+        names = [model] if model is not None else asking.models()
+        return [_from_metadata(asking.metadata(name)) for name in names]
 
 
-def _from_metadata(row: Mapping[str, Any]) -> dict[str, Any]:
-    versions = row.get("versions") or ["?"]
-
-    def specs(of: str) -> list[dict[str, Any]]:
-        return [
-            {"name": s["name"], "dtype": s["datatype"], "shape": s["shape"]}
-            for s in row.get(of, ())
-        ]
-
+def _from_metadata(found: ModelMetadata) -> dict[str, Any]:
     return {
-        "model": row["name"],
-        "version": versions[-1],
-        "platform": row.get("platform", ""),
-        "signature": {"inputs": specs("inputs"), "outputs": specs("outputs")},
+        "model": found.name,
+        "version": found.versions[-1] if found.versions else "?",
+        "platform": found.platform,
+        "signature": {
+            "inputs": [spec.to_json() for spec in found.inputs],
+            "outputs": [spec.to_json() for spec in found.outputs],
+        },
     }
 
 

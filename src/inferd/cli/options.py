@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from inferd.config.load import load_settings
+from inferd.config.load import Profile, load_settings
 from inferd.config.reference import markdown, shown_default
 from inferd.config.settings import REFERENCE, Row, Settings
 from inferd.core.errors import ConfigError, nearest
@@ -68,9 +68,10 @@ def _option(row: Row) -> Callable[[Command], Command]:
     return click.option(row.flag, name, multiple=row.kind == "texts", metavar=metavar, help=help)
 
 
-def read_settings(given: Mapping[str, Any]) -> Settings:
+def read_settings(given: Mapping[str, Any], profile: Profile | None = None) -> Settings:
     """Return the settings for what click gave: options by parameter name.
 
+    ``profile``: another kind of environment that the settings may ask for.
     Raises ``ConfigError`` naming the flag, the variable or the file and line.
     """
     flags = {
@@ -86,7 +87,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
             hint = nearest(name, names)
             raise ConfigError(f"--limit {text}: must be NAME=VALUE of a known limit", help=hint)
         flags[f"limits.{name}"] = value
-    return load_settings(file=given.get("config"), flags=flags, limits=rows)
+    return load_settings(file=given.get("config"), flags=flags, limits=rows, profile=profile)
 
 
 def _joined(value: Any) -> Any:

@@ -1,26 +1,18 @@
-"""Asking a running server from the command line: one request, standard library only."""
+"""Asking a running server from the command line: the client's transport, and what a command says."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
-import ssl
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
+from inferd.core.errors import DeadlineExceeded, InferdError, InvalidInput
+
+if TYPE_CHECKING:
+    from inferd.cli.body import Body
+    from inferd.client.sync import Client
 
 _VERBS = ("/predict", "/infer")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Status and body of a response."""
-
-    status: int
-    body: bytes
 
 
 def is_url(text: str) -> bool:
@@ -41,74 +33,51 @@ def predict_url(url: str, model: str | None, version: str | None) -> str:
     return parts._replace(path=path).geturl()
 
 
-def ask(
-    method: str,
-    url: str,
-    *,
-    body: bytes | None = None,
-    media: str | None = None,
-    timeout: float = 60.0,
-    ca: str | None = None,
-) -> Answer:
-    """Send one request. Raises ``Unavailable`` where nobody answers, ``InvalidInput`` for a bad URL.
+def client(url: str, timeout: float = 60.0, ca: str | None = None) -> Client:
+    """Return a client of the server at ``url``; it asks once, whoever calls it may call again.
 
-    ``ca``: a PEM file of certificates to trust for ``https``.
+    ``ca``: a PEM file of certificates to trust for ``https``. Raises ``InvalidInput`` for a bad URL.
     """
+    from inferd.client.sync import Client
+
+    return Client(url, timeout=timeout, ca=ca, retries=0)
+
+
+def post(url: str, body: Body, timeout: float, ca: str | None) -> bytes:
+    """Post a body and return that of the answer; raises the error of a refusal, naming the URL."""
+    try:
+        base, path = _split(url)
+        with client(base, timeout, ca) as asking:
+            return bytes(asking.ask("POST", path, body=body.data, media=body.media).body)
+    except InferdError as error:
+        raise _named(error, url, timeout) from None
+
+
+def post_for_pieces(url: str, body: Body, timeout: float, ca: str | None) -> Iterator[bytes]:
+    """Post a body and yield the JSON of each piece of the answer as it comes."""
+    try:
+        base, path = _split(url)
+        with client(base, timeout, ca) as asking:
+            yield from asking.events(path, body=body.data, media=body.media)
+    except InferdError as error:
+        raise _named(error, url, timeout) from None
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the server's address and what follows it."""
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError as error:
         raise InvalidInput(f"{url!r} is not a URL: {error}") from None
-    if not parts.hostname:
-        raise InvalidInput(f"{url!r} names no host", help="for example http://127.0.0.1:8000")
-    headers = {"Accept": "application/json"}
-    if media is not None:
-        headers["Content-Type"] = media
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=ca)
-            connection = http.client.HTTPSConnection(
-                parts.hostname, port, timeout=timeout, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
-        try:
-            connection.request(method, target, body=body, headers=headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.read())
-        finally:
-            connection.close()
-    except TimeoutError:
-        raise Unavailable(
-            f"{url}: no answer within {timeout:g} s", help="give it longer with --timeout"
-        ) from None
-    except (OSError, http.client.HTTPException, socket.gaierror) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Unavailable(f"{url}: {reason}", help="is the server running?") from None
-    except UnicodeError as error:
-        raise InvalidInput(f"{url!r} is not a URL: {error}") from None
+    path = parts._replace(scheme="", netloc="", fragment="").geturl()
+    return f"{parts.scheme}://{parts.netloc}", path
 
 
-def result(answer: Answer, url: str) -> Any:
-    """Return the JSON of a good answer; raises ``InvalidInput`` (4xx) or ``ModelFailed`` (5xx)."""
-    try:
-        value = json.loads(answer.body) if answer.body else None
-    except ValueError:
-        value = None
-    if 200 <= answer.status < 300:
-        return value
-    message, help = _explained(value, answer)
-    kind = InvalidInput if answer.status < 500 else ModelFailed
-    raise kind(f"{url}: {answer.status}: {message}", help=help)
-
-
-def _explained(value: Any, answer: Answer) -> tuple[str, str | None]:
-    found = value.get("error", value) if isinstance(value, dict) else value
-    if isinstance(found, dict):
-        help = found.get("help")
-        return str(found.get("message", found)), help if isinstance(help, str) else None
-    if isinstance(found, str):
-        return found, None
-    return answer.body[:300].decode("utf-8", "replace") or "no explanation", None
+def _named(error: InferdError, url: str, timeout: float) -> InferdError:
+    """Return the error as a person reads it: where, which status, and why."""
+    if error.status is not None:
+        error.message = f"{url}: {error.status}: {error.message}"
+    elif isinstance(error, DeadlineExceeded):
+        error.message = f"{url}: no answer within {timeout:g} s"
+        error.help = "give it longer with --timeout"
+    return error

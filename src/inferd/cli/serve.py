@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,16 +43,21 @@ Every flag but --trust-pickle can also stand in inferd.yaml or in the environmen
 @debug_option
 def command(paths: tuple[str, ...], **given: Any) -> int:
     """Serve ``paths``."""
-    settings = read_settings(given)
+    from inferd.server.sagemaker import PROFILE, read_container
+
+    settings = read_settings(given, PROFILE)
+    container = read_container(os.environ) if settings.server.sagemaker else None
     chosen = list(paths or settings.models)
-    if not chosen:
+    if container is not None:
+        chosen = container.paths(chosen)
+    elif not chosen:
         raise click.UsageError(
             "there is nothing to serve: name a model file or a directory of models,"
             " for example: inferd serve iris.onnx"
         )
     from inferd.server.lifespan import serve
 
-    return serve(settings, chosen, banner=_print_banner)
+    return serve(settings, chosen, banner=_print_banner, container=container)
 
 
 def _print_banner(assembled: Assembled) -> None:
@@ -65,5 +71,6 @@ def _print_banner(assembled: Assembled) -> None:
         listeners.metrics_url,
         assembled.samples(),
         data_socket=listeners.data_socket,
+        grpc=assembled.grpc.address,
     )
     click.echo(render(served), nl=False)

@@ -25,6 +25,7 @@ class Decoded:
     result. ``id``: the id in the body, to be echoed. ``priority`` and ``timeout`` (seconds) are
     what the body asks for, ``None`` where it does not. ``form``: what the codec's own encoder has to
     know of the request to answer in kind (JSON values only: it may cross to another process).
+    ``raw``: the answer is the bytes of its tensors, so writing numbers is quick at any size.
     """
 
     inputs: Tensors | None
@@ -36,6 +37,7 @@ class Decoded:
     priority: int | None = None
     timeout: float | None = None
     form: Any = None
+    raw: bool = False
 
 
 class Encoded(NamedTuple):

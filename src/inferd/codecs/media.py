@@ -21,11 +21,19 @@ JSON = "application/json"
 CSV = "text/csv"
 TEXT = "text/plain"
 NPY = "application/x-npy"
+NPZ = "application/x-npz"
 OCTETS = "application/octet-stream"
 JSON_LINES = "application/jsonlines"
 IMAGES = ("image/png", "image/jpeg")
 MEDIA: tuple[str, ...] = (JSON, *IMAGES, TEXT, CSV, NPY)
 """Every content type of the simple dialect."""
+JSON_LINES_NAMES = dict.fromkeys(
+    ("application/x-jsonlines", "application/jsonl", "application/x-ndjson", "application/ndjson"),
+    JSON_LINES,
+)
+"""Other names of JSON Lines that clients use."""
+ALL = frozenset((*MEDIA, NPZ, OCTETS, JSON_LINES))
+"""Every content type that some dialect reads."""
 VIEWED = frozenset((NPY,))
 """Those whose decoders take any buffer, so that a large body need not be copied into bytes."""
 

@@ -114,6 +114,8 @@ class _Reader:
         keys = list(value.keys())
         if not depth or len(keys) > _MOST_ENTRIES or len(set(keys)) != len(keys):
             raise _Unsure  # which of two equal keys counts is the ordinary parser's to say
+        if any("\0" in key for key in keys):
+            raise _Unsure  # asking by key takes it for the key's end
         return {key: self.value(value[key], depth - 1) for key in keys}
 
     def _list(self, value: Any, depth: int) -> Any:

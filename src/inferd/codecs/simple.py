@@ -19,6 +19,7 @@ into one ``Tensors`` for each row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ from inferd.core.tensor import FP32, FP64, Tensors
 
 KEYS = ("data", "outputs", "parameters")
 _SMALL = 64
-_LARGEST = 3.4028235e38  # float32's largest in its shortest form; float64 holds more
+LARGEST = 3.4028235e38  # float32's largest in its shortest form; float64 holds more
 
 
 class SimpleCodec:
@@ -62,7 +63,7 @@ class SimpleCodec:
         self.encode = Results(signature).encode
         first = signature.inputs[0] if len(signature.inputs) == 1 else None
         self._name = first.name if first else ""
-        self._width = _fast_width(signature)
+        self._width = fast_width(signature)
         self._dtype = first.dtype.numpy if first else np.dtype(np.float32)
 
     def decode(self, body: bytes) -> Decoded:
@@ -77,8 +78,8 @@ class SimpleCodec:
                 type(data) is list
                 and len(data) == self._width
                 and FLOATS.issuperset(map(type, data))
-                and max(data) <= _LARGEST
-                and min(data) >= -_LARGEST
+                and max(data) <= LARGEST
+                and min(data) >= -LARGEST
             ):
                 return Decoded({self._name: np.array([data], self._dtype)}, None, True)
         return self._decode(request)
@@ -291,7 +292,7 @@ class SimpleCodec:
         return array[np.newaxis]
 
 
-def _fast_width(signature: Signature) -> int:
+def fast_width(signature: Signature) -> int:
     """Return the row length of a model of one small float vector, else 0."""
     if len(signature.inputs) != 1 or not signature.batched:
         return 0
@@ -317,7 +318,7 @@ def _wrong_rank(spec: TensorSpec, rank: int, depth: int, where: str, batched: bo
 
 
 def parameters(value: Any, where: str) -> Parameters:
-    """Return request parameters: an object of strings, numbers and booleans."""
+    """Return request parameters: an object of strings, finite numbers and booleans."""
     if value is None:
         return {}
     if type(value) is not dict:
@@ -325,4 +326,8 @@ def parameters(value: Any, where: str) -> Parameters:
     for key, item in value.items():
         if type(item) not in (str, int, float, bool):
             raise InvalidInput(f"{where}: {shown(key)} must be a string, a number or a boolean")
+        if type(item) is float and not math.isfinite(item):
+            raise InvalidInput(f"{where}: {shown(key)} must be finite, got {item}")
+        if type(item) is int and not -(1 << 63) <= item < 1 << 64:
+            raise InvalidInput(f"{where}: {shown(key)} does not fit into 64 bits")
     return value

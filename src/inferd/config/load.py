@@ -9,9 +9,9 @@ the working directory, which may be somebody else's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from inferd.config.reference import is_loopback, parse
 from inferd.config.settings import GROUPS, PREFIX, REFERENCE, Row, Settings
@@ -22,12 +22,33 @@ DEFAULT_FILE = "inferd.yaml"
 FILE_VARIABLE = "INFERD_CONFIG"
 
 
+class Told(NamedTuple):
+    """What an environment says of a setting: its text, and the variable that holds it."""
+
+    text: str
+    variable: str
+
+
+class Profile(NamedTuple):
+    """Another kind of environment, heeded where the setting ``key`` is true.
+
+    ``defaults``: values by key that stand in for the usual defaults, below file, environment and
+    flags. ``read``: what the variables of that environment say, by key; they rank below ``INFERD_*``
+    and above the file.
+    """
+
+    key: str
+    defaults: Mapping[str, Any]
+    read: Callable[[Mapping[str, str]], Mapping[str, Told]]
+
+
 def load_settings(
     *,
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
     limits: Iterable[Row] = (),
+    profile: Profile | None = None,
 ) -> Settings:
     """Return the settings of a server.
 
@@ -36,6 +57,7 @@ def load_settings(
         environ: the environment, ``os.environ`` by default.
         flags: values given on the command line, by key (``server.port``), unparsed.
         limits: the rows of the transport's limits (keys ``limits.NAME``).
+        profile: another kind of environment that may be asked for.
 
     Raises:
         ConfigError: naming file and line, variable or flag.
@@ -43,11 +65,12 @@ def load_settings(
     environ = os.environ if environ is None else environ
     rows = {row.key: row for row in (*REFERENCE, *limits)}
     path = _file(file, environ)
-    values: dict[str, Any] = {}
-    if path is not None:
-        values.update(_from_file(load_yaml(path), rows, path.parent))
-    values.update(_from_environment(environ, rows))
-    values.update(_from_flags(flags or {}, rows))
+    below = _from_file(load_yaml(path), rows, path.parent) if path is not None else {}
+    above = _from_environment(environ, rows) | _from_flags(flags or {}, rows)
+    values = below | above
+    if profile is not None and values.get(profile.key):
+        beside = _from_profile(profile.read(environ), rows)
+        values = {**profile.defaults, **below, **beside, **above}
     settings = _build(values, path)
     check(settings)
     return settings
@@ -118,6 +141,16 @@ def _from_environment(environ: Mapping[str, str], rows: Mapping[str, Row]) -> di
     return found
 
 
+def _from_profile(told: Mapping[str, Told], rows: Mapping[str, Row]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, (text, variable) in told.items():
+        try:
+            found[key] = parse(rows[key], text)
+        except ValueError as error:
+            raise ConfigError(f"environment: {variable}: {error}", help=rows[key].doc) from None
+    return found
+
+
 def _kubernetes(name: str, text: str) -> bool:
     # A Kubernetes Service called "inferd" puts INFERD_PORT=tcp://10.0.0.1:8000 and its like into
     # the environment of every pod of its namespace.
@@ -159,9 +192,17 @@ def check(settings: Settings) -> None:
             ("--tls-cert", "--tls-key") if server.tls_cert else ("--tls-key", "--tls-cert")
         )
         raise ConfigError(f"{given} is given without {missing}", help=f"add {missing} FILE.pem")
-    ports = [p for p in (server.port, server.admin_port) if p]
-    if len(ports) != len(set(ports)):
-        raise ConfigError(f"port {ports[0]} is given to the data plane and to the control plane")
+    ports = {
+        "the data plane": server.port,
+        "the control plane": server.admin_port,
+        "gRPC": server.grpc_port,
+    }
+    taken: dict[int, str] = {}
+    for whom, port in ports.items():
+        if port and port in taken:
+            raise ConfigError(f"port {port} is given to {taken[port]} and to {whom}")
+        if port:
+            taken[port] = whom
     if server.stop_timeout < server.drain_delay:
         raise ConfigError(
             f"stop_timeout ({server.stop_timeout:g} s) is shorter than drain_delay"

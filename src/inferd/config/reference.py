@@ -26,8 +26,7 @@ def parse(row: Row, value: object, base: Path | None = None) -> Any:
 
     Raises ``ValueError`` for a value that is no such thing or out of bounds.
     """
-    nothing = value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
-    if row.optional and nothing:
+    if row.optional and _is_nothing(row, value):
         return None
     parsed = _PARSERS[row.kind](row, value, base)
     if row.least is not None and parsed < row.least:
@@ -35,6 +34,13 @@ def parse(row: Row, value: object, base: Path | None = None) -> Any:
     if row.most is not None and parsed > row.most:
         raise ValueError(f"{value!r} is over the most, {_written(row, row.most)}")
     return parsed
+
+
+def _is_nothing(row: Row, value: object) -> bool:
+    if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+        return True
+    # YAML reads a bare `off` as false.
+    return row.kind == "port" and str(value).strip().lower() in ("off", "false")
 
 
 def is_loopback(host: str) -> bool:

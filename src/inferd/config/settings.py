@@ -68,9 +68,10 @@ class Server:
         None, "count", "Descriptor of an inherited listening socket: the data plane takes it instead"
         " of `host` and `port`", flag="--listen-fd", optional=True, least=3, shown="none",
     )  # fmt: skip
-    grpc_port: int = _setting(
-        8001, "port", "Port of the data plane (gRPC); reserved, not served yet", flag="--grpc-port"
-    )
+    grpc_port: int | None = _setting(
+        8001, "port", "Port of the data plane (gRPC) at `host`; 0 takes a free one, `off`: no gRPC",
+        flag="--grpc-port", optional=True, shown="8001",
+    )  # fmt: skip
     admin_host: str = _setting(
         "127.0.0.1", "host", "Address of the control plane; the same rule as for `host`",
         flag="--admin-host",
@@ -112,6 +113,10 @@ class Server:
     stop_timeout: float = _setting(
         25.0, "duration", "After SIGTERM, time after which what is still running is given up",
         flag="--stop-timeout", most=86400,
+    )  # fmt: skip
+    sagemaker: bool = _setting(
+        False, "bool", "Be a SageMaker container: its port, environment and directories"
+        " (docs/sagemaker.md)", flag="--sagemaker",
     )  # fmt: skip
     reload: bool = _setting(
         False, "bool", "While developing: reload a model when its files change", flag="--reload"

@@ -7,6 +7,7 @@
     |  |- TooLarge           ... over a limit of size
     |  |- LengthRequired     ... with a body of unsaid length
     |  |- UnsupportedMedia   ... in a content type the model does not take
+    |  |- NotAcceptable      ... for an answer in none of the types asked for
     |  `- Quarantined        ... an input that killed a worker before
     |- NotFound              no such model, version or route
     |- NotAllowed            understood, and not permitted here
@@ -33,10 +34,13 @@ from collections.abc import Iterable
 class InferdError(Exception):
     """Base of every deliberate failure.
 
-    ``kind`` is the stable machine-readable name of the class (metrics, logs, status tables).
+    ``kind`` is the stable machine-readable name of the class (metrics, logs, status tables). An
+    error that a client was told has the answer's ``status``, and the ``request_id`` of its server's log.
     """
 
     kind = "internal"
+    status: int | None = None
+    request_id: str | None = None
 
     def __init__(self, message: str, *, help: str | None = None) -> None:
         super().__init__(message)
@@ -69,6 +73,12 @@ class UnsupportedMedia(InvalidInput):
     """The body's content type or encoding is not one this model takes."""
 
     kind = "unsupported_media"
+
+
+class NotAcceptable(InvalidInput):
+    """None of the content types asked for is one this model's answers have."""
+
+    kind = "not_acceptable"
 
 
 class Quarantined(InvalidInput):

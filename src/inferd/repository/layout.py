@@ -31,6 +31,9 @@ LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 _ALMOST_VERSION = re.compile(r"v?\d[\d._-]*", re.ASCII)
 _CODE = ".py"
+SCRIPTS = "code"
+"""Where a script of SageMaker's toolkits lies, below the directory of its model."""
+
 MAX_ENTRIES = 10_000
 
 
@@ -204,10 +207,14 @@ def _directory(
     seen = listing(target, target)
     if seen.versions() or (_almost(seen) and not _repository(seen, target)):
         return _model(target, seen, target, origin, every=every)
-    if _VERSION.fullmatch(target.name) and seen.files and not _repository(seen, target):
+    if (
+        _VERSION.fullmatch(target.name)
+        and (seen.files or _scripted(seen))
+        and not _repository(seen, target)
+    ):
         return [_version(target, target.parent, target.parent, origin)]
     if _named(seen, NAME) or not _repository(seen, target):
-        if not seen.files:
+        if not seen.files and not _scripted(seen):
             raise ConfigError(
                 f"{origin}: is an empty directory" if not seen.folders
                 else f"{origin}: holds no model: {seen.folders[0].name}/ has no version directory",
@@ -230,9 +237,14 @@ def _repository(seen: Listing, root: Path) -> bool:
     """Whether any folder looks like a model: versions in it, or a model.yaml."""
     for folder in seen.folders:
         inner = listing(folder, root)
-        if inner.versions() or _named(inner, NAME) or _almost(inner):
+        if inner.versions() or _named(inner, NAME) or _almost(inner) or _scripted(inner):
             return True
     return False
+
+
+def _scripted(seen: Listing) -> bool:
+    """Whether a directory holds a directory of scripts, which is no model by itself."""
+    return any(p.name == SCRIPTS and any(p.glob(f"*{_CODE}")) for p in seen.folders)
 
 
 def _almost(seen: Listing) -> list[Path]:
@@ -257,7 +269,7 @@ def _model(
         )
     versions = seen.versions()
     if not versions:
-        if seen.files:
+        if seen.files or _scripted(seen):
             return [_flat(folder, seen, root, origin)]
         raise ConfigError(
             f"{folder}: holds no version", help=f"put the model's file into {folder.name}/1/"

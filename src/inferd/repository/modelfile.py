@@ -27,6 +27,7 @@ OBJECT = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]
 """``module:object`` as it is written in ``class:`` and ``factory:``."""
 
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MAX_COUNT = 1 << 20
 
 
@@ -233,6 +234,26 @@ def _mapping(section: Section, key: str) -> dict[str, Any]:
     return value.plain()
 
 
+def _labels(section: Section, key: str) -> dict[str, str]:
+    value = section[key]
+    if not isinstance(value, Section):
+        raise ValueError(f"must be a mapping of labels to versions, not {_shown(value)}")  # noqa: TRY004
+    found: dict[str, str] = {}
+    for label in value:
+        if not _LABEL.fullmatch(label):
+            raise value.error(
+                label, f"{_shown(label)} is no label",
+                help="letters, digits, '.', '_' and '-', beginning with a letter or digit",
+            )  # fmt: skip
+        number = value[label]
+        if isinstance(number, str) and number.isascii() and number.isdecimal():
+            number = int(number)
+        if isinstance(number, bool) or not isinstance(number, int) or not (0 <= number < 10**18):
+            raise value.error(label, f"must be the number of a version, not {_shown(number)}")
+        found[label] = str(number)
+    return found
+
+
 def _signature(section: Section, key: str) -> dict[str, Any]:
     value = section[key]
     if not isinstance(value, Section):
@@ -356,6 +377,9 @@ KEYS: tuple[Key, ...] = (
     Key("threads", "`auto` or number", "Threads inside one run of the model. Default `auto`.",
         _auto_whole, option=True),
     Key("task", "word", "What the model is for (`classify`, `embed`, ...).", _word),
+    Key("version_labels", "mapping",
+        "Names of versions, for example `{stable: 1, canary: 2}`, under which TensorFlow Serving's "
+        "clients ask for them.", _labels),
     Key("warmup", "file name",
         "JSON list of request bodies that the model must answer before it is ready.", _relative),
     Key("replay", "`true` or `false`",

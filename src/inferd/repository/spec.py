@@ -40,7 +40,8 @@ class ModelSpec:
     ``trust_pickle``, ``parameters`` ...), and always ``directory`` and the declared ``signature``,
     so that they are all a runtime is given; ``places`` is ``file:line`` of what ``model.yaml`` says,
     by key, for messages. ``signature``: as declared, raw. ``modelfile``: the
-    ``model.yaml`` read, if any. ``executor``: ``None`` is the server's. ``origin``: the PATH as the user gave it. Timeouts are
+    ``model.yaml`` read, if any. ``executor``: ``None`` is the server's.
+    ``version_labels``: names of versions of this model, whichever this one is. ``origin``: the PATH as the user gave it. Timeouts are
     seconds.
     """
 
@@ -62,6 +63,7 @@ class ModelSpec:
     load_timeout: float = 120.0
     recycle_after: int | None = None
     executor: str | None = None
+    version_labels: Mapping[str, str] = field(default_factory=dict)
     modelfile: Path | None = None
     origin: str = ""
 

@@ -13,11 +13,18 @@ from typing import Any, Protocol
 
 from inferd.config.sources import Section
 from inferd.core.errors import ConfigError, ModelFileError, nearest
-from inferd.repository.layout import Place, find, inside, listing
+from inferd.repository.layout import SCRIPTS, Place, find, inside, listing
 from inferd.repository.modelfile import NAME, check_runtime, places, read_modelfile, spec_fields
 from inferd.repository.spec import ModelSpec
 
 PYTHON = "python"
+SCRIPT = "sagemaker"
+PROGRAM = "inference.py"
+"""The script of a model's ``code`` directory, where nobody names another."""
+
+SCRIPT_TIMEOUT = 60.0
+"""Seconds for one request of a script: what its platform allows, and no curve tells its costs."""
+
 _CODE = ".py"
 
 AUXILIARY = frozenset(
@@ -87,10 +94,12 @@ def scan(
     *,
     trust_pickle: Collection[str] = (),
     every: bool = False,
+    program: str | None = None,
 ) -> list[ModelSpec]:
     """Return a spec for each model that the PATHs hold: the latest version, or ``every`` one.
 
-    ``trust_pickle`` names the models whose pickles the operator trusts. Raises ``ConfigError``
+    ``trust_pickle`` names the models whose pickles the operator trusts. ``program``: the script in
+    ``code`` that goes before an artifact; without it a script serves where no artifact does. Raises ``ConfigError``
     (paths, layout, ``model.yaml``) or ``ModelFileError`` (an artifact), naming the file.
     """
     if not paths:
@@ -99,7 +108,7 @@ def scan(
     origins: dict[str, str] = {}
     for path in paths:
         found = find(path, formats.endings, every=every)
-        specs += [_spec(place, formats, trust_pickle) for place in found]
+        specs += [_spec(place, formats, trust_pickle, program) for place in found]
         for name in dict.fromkeys(p.name for p in found):
             if name in origins:
                 raise ConfigError(
@@ -115,7 +124,9 @@ def scan(
     return specs
 
 
-def _spec(place: Place, formats: Formats, trust_pickle: Collection[str]) -> ModelSpec:
+def _spec(
+    place: Place, formats: Formats, trust_pickle: Collection[str], program: str | None = None
+) -> ModelSpec:
     section = read_modelfile(place.modelfile) if place.modelfile else Section({})
     fields, options = spec_fields(section)
     declared = fields.pop("runtime", None)
@@ -128,11 +139,17 @@ def _spec(place: Place, formats: Formats, trust_pickle: Collection[str]) -> Mode
         options["class"] = place.reference
     if "class" in options and declared is None:
         declared = PYTHON
-    artifact = _artifact(place, fields.pop("artifact", None), declared, options, section, formats)
+    named = fields.pop("artifact", None)
+    artifact = _script(place, named, declared, options, section, formats, program)
+    if artifact is not None:
+        declared = SCRIPT
+        fields.setdefault("run_timeout", SCRIPT_TIMEOUT)
+    else:
+        artifact = _artifact(place, named, declared, options, section, formats)
     if place.name in trust_pickle:
         options["trust_pickle"] = True
     runtime = declared
-    if artifact is not None and declared != PYTHON:
+    if artifact is not None and declared not in (PYTHON, SCRIPT):
         runtime = formats.detect(artifact, model=place.name, runtime=declared, options=options)
     if runtime is None:
         raise _none(place)
@@ -200,6 +217,40 @@ def _check_file(
 
 def _own_directory(place: Place) -> str:
     return f"give each model a directory of its own, {place.name}/{NAME} and {place.name}/1/"
+
+
+def _script(
+    place: Place,
+    named: Path | None,
+    declared: str | None,
+    options: Mapping[str, Any],
+    section: Section,
+    formats: Formats,
+    program: str | None,
+) -> Path | None:
+    """Return the script that serves a directory, ``None`` where an artifact or a class does.
+
+    It does where ``model.yaml`` says so, where the operator names a ``program``, and where no artifact
+    lies there that could be served instead: a script beside one is not run unasked.
+    """
+    other = place.file is not None or place.reference is not None or "class" in options
+    if other or declared not in (None, SCRIPT) or (named is not None and declared is None):
+        return None
+    if named is not None:
+        return _beside(place, named, section, "artifact")
+    script = place.directory / SCRIPTS / (program or PROGRAM)
+    if not script.is_file():
+        if declared is None:
+            return None
+        raise ModelFileError(
+            f"{script}: no such file, and `runtime: {SCRIPT}` needs it",
+            help="define model_fn(model_dir) there",
+        )
+    if declared is None and program is None:
+        files = listing(place.directory, place.root).files
+        if any(f.suffix.lower() in formats.endings for f in files):
+            return None
+    return inside(script, place.root)
 
 
 def _artifact(

@@ -6,6 +6,7 @@ it resolved. Versions are ordered numerically; the latest *ready* one answers wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,9 @@ class Version:
     ``signature`` (external), ``plan`` and ``servable`` are set once loaded. ``state`` is one of
     the constants above; ``reason`` says why it is not ready. ``streams``: its
     answers come in pieces. ``describe`` gives the live
-    description of the control plane (costs, instances, memory).
+    description of the control plane (costs, instances, memory). ``labels``: the versions of the model
+    that have a name, by that name. ``created``: Unix seconds. ``classes``: the labels of its classes,
+    by number, where they are known.
     """
 
     model: str
@@ -42,6 +45,9 @@ class Version:
     task: str | None = None
     streams: bool = False
     describe: Callable[[], Mapping[str, Any]] = dict
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: float = field(default_factory=time.time)
+    classes: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -63,10 +69,12 @@ class RouteTable:
         self._models: dict[str, dict[str, Version]] = {}
         self.generation = 0
         self._default: dict[str, Version] = {}
+        self._labels: dict[str, Mapping[str, str]] = {}
 
     def put(self, version: Version) -> None:
         """Add or replace one version."""
         self._models.setdefault(version.model, {})[version.version] = version
+        self._labels[version.model] = version.labels
         self.changed(version.model)
 
     def remove(self, model: str, version: str) -> None:
@@ -75,6 +83,7 @@ class RouteTable:
         versions.pop(version, None)
         if not versions:
             self._models.pop(model, None)
+            self._labels.pop(model, None)
         self.changed(model)
 
     def changed(self, model: str) -> None:
@@ -123,6 +132,19 @@ class RouteTable:
             known = ", ".join(sorted(versions, key=_order))
             raise NotFound(f"model {model!r} has no version {version!r}", help=f"versions: {known}")
         return versions[version]
+
+    def labelled(self, model: str, label: str) -> str:
+        """Return the version that a label stands for, served or not; raises ``NotFound``."""
+        if model not in self._models:
+            raise self._unknown(model)
+        labels = self._labels[model]
+        if label not in labels:
+            known = ", ".join(f"{name} (version {labels[name]})" for name in sorted(labels))
+            raise NotFound(
+                f"model {model!r} has no version labelled {label[:80]!r}",
+                help=f"labels: {known}" if known else "its model.yaml gives no version_labels",
+            )
+        return labels[label]
 
     def resolve(self, model: str | None, version: str | None = None) -> Version:
         """Return a version that answers now; raises also ``Unavailable`` with the reason."""

@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from inferd.core.errors import InferdError
+from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import as_bytes, dtype_named
 
@@ -60,11 +60,16 @@ class Slot:
     scalar: bool = False
 
     def value(self, array: np.ndarray) -> Any:
-        """Return what the method is called with."""
+        """Return what the method is called with; raises ``InvalidInput`` for bytes that are no text."""
         if self.element is None:
             return array
         if array.dtype.hasobject:
-            return _texts(array, self.element)
+            try:
+                return _texts(array, self.element)
+            except UnicodeDecodeError:
+                raise InvalidInput(
+                    f"input {self.spec.name!r}: an element is not valid UTF-8 text"
+                ) from None
         return array.tolist() if array.ndim else array.item()
 
 

@@ -31,6 +31,8 @@ RUNTIMES: tuple[Entry, ...] = (
           "TorchScript, torch.export programs, and state dicts with a factory, on PyTorch"),
     Entry("python", "inferd.runtimes.python:PythonRuntime", "numpy", "all",
           "a Python class derived from inferd.Model"),
+    Entry("sagemaker", "inferd.runtimes.sagemaker:ScriptRuntime", "numpy", "all",
+          "a script with model_fn, as SageMaker's toolkits serve it"),
 )  # fmt: skip
 """Every runtime, in order of documentation."""
 

@@ -13,6 +13,10 @@ from inferd.core.tensor import BYTES, Tensors, dtype_of
 from inferd.execution.layout import Layout
 
 REMEMBERED = 1024
+EMPTY_ROWS = 1 << 14
+EMPTY_AXIS = 1 << 24
+"""Sizes that a tensor without elements may claim, as the bytes of a body do not bound them: rows
+(each is work, and a part of an answer), and any other free axis."""
 
 
 class Validator:
@@ -64,6 +68,8 @@ class Validator:
                     f"input {spec.name!r} has datatype {dtype_of(array)}, expected {spec.dtype}"
                 )
             _check_shape(spec, array.shape)
+            if not array.size:
+                _check_empty(spec, array.shape, batched=plan.batched)
             if plan.batched:
                 if rows is not None and array.shape[0] != rows:
                     raise InvalidInput(
@@ -86,3 +92,13 @@ def _check_shape(spec: TensorSpec, shape: tuple[int, ...]) -> None:
             f"input {spec.name!r} has shape {list(shape)}, expected {list(spec.shape)}",
             help="-1 stands for any size",
         )
+
+
+def _check_empty(spec: TensorSpec, shape: tuple[int, ...], *, batched: bool) -> None:
+    for axis, (want, got) in enumerate(zip(spec.shape, shape, strict=True)):
+        most = EMPTY_ROWS if batched and axis == 0 else EMPTY_AXIS
+        if want < 0 and got > most:
+            raise InvalidInput(
+                f"input {spec.name!r} of shape {list(shape)} holds nothing; its axis {axis} may be "
+                f"{most} long at most"
+            )

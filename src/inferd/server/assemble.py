@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from inferd import __version__
 from inferd.api.control import Place, control_plane, metrics_plane
@@ -23,8 +24,11 @@ from inferd.repository.store import scan
 from inferd.routing.table import RouteTable
 from inferd.runtimes.detect import Detector
 from inferd.scheduling.admission import QueueLimits
+from inferd.server.grpclistener import GRPCListener
 from inferd.server.instruments import Instruments
 from inferd.server.listeners import Listeners
+from inferd.server.loading import ModelLoading
+from inferd.server.sagemaker import Container
 from inferd.server.state import StateDirectory
 from inferd.telemetry import table
 from inferd.telemetry.access import AccessLog
@@ -33,12 +37,19 @@ from inferd.telemetry.logs import LogHandle
 from inferd.telemetry.metrics import Metrics, Reading
 from inferd.transport.limits import Limits, limits_from
 
+if TYPE_CHECKING:
+    from inferd.api.grpc.application import GRPCApplication
+
 
 class Assembled:
     """All parts of one server, built and wired; ``lifespan`` starts and stops them."""
 
-    def __init__(self, settings: Settings, paths: Sequence[str], logs: LogHandle) -> None:
+    def __init__(
+        self, settings: Settings, paths: Sequence[str], logs: LogHandle,
+        container: Container | None = None,
+    ) -> None:  # fmt: skip
         self.settings = settings
+        self.container = container or Container()
         self.paths = list(paths)
         self.specs: list[ModelSpec] = []
         self.state = StateDirectory(
@@ -49,16 +60,20 @@ class Assembled:
         self.instruments = Instruments(self.metrics)
         self.limits = limits_from(settings.limits)
         self.codecs = CodecPool(max_depth=self.limits.json_depth)
-        self.readiness = Readiness(self.table)
+        several = self.container.several
+        self.readiness = Readiness(self.table, may_be_empty=several)
         self.loader = Loader(
             self.table, load_settings(settings), CurveStore(self.state.path / "costs"),
             observer=self.instruments.batches,
         )  # fmt: skip
-        doors = api_settings(settings, self.limits)
+        doors = api_settings(settings, self.limits, self.container)
+        models = self.container.models
+        loading = ModelLoading(self.loader, models, lambda path: self.read([path]))
         self.data = data_plane(
             self.table, doors, readiness=self.readiness, offload=self.codecs,
             observer=self.instruments.finished, ids=secrets.token_hex(4),
-            product=("inferd", __version__),
+            product=("inferd", __version__), account=self.instruments.account,
+            loading=loading if several else None,
         )  # fmt: skip
         self.control = control_plane(
             self.table, doors, readiness=self.readiness, scrape=self.scrape, place=self.place
@@ -71,10 +86,32 @@ class Assembled:
                 logs.writer, asyncio.get_running_loop(), json=logs.json
             )
         self.listeners = Listeners(settings, self.limits, self.instruments)
+        self.grpc = GRPCListener(settings, self.limits, self.grpc_doors)
+
+    def grpc_doors(self, application: type[GRPCApplication]) -> GRPCApplication:
+        """Return the data plane over gRPC; made when its listener starts, which imports the class."""
+        made = application(
+            self.table, api_settings(self.settings, self.limits), readiness=self.readiness,
+            offload=self.codecs, observer=self.instruments.finished, ids=secrets.token_hex(4),
+            product=("inferd", __version__), account=self.instruments.account,
+        )  # fmt: skip
+        self.instruments.count(made)
+        return made
 
     def scan(self) -> list[ModelSpec]:
         """Read from disk what there is to serve; raises ``InferdError`` naming the file."""
-        return scan(self.paths, Detector(), trust_pickle=self.settings.workers.trust_pickle)
+        trusted = self.settings.workers.trust_pickle
+        if self.container.several and not self.paths:
+            return []
+        return self.read(self.paths, trusted)
+
+    def read(self, paths: Sequence[str], trusted: Sequence[str] = ()) -> list[ModelSpec]:
+        """Return the models at ``paths``, as this server is to run them."""
+        container, settings = self.container, self.settings
+        if not settings.server.sagemaker:
+            return scan(paths, Detector(), trust_pickle=trusted)
+        specs = scan(paths, Detector(), trust_pickle=trusted, program=container.program)
+        return [container.adapted(spec, settings.requests.timeout) for spec in specs]
 
     async def scrape(self, accept: str) -> tuple[str, bytes]:
         """Return content type and body of the metrics."""
@@ -106,8 +143,11 @@ def load_settings(settings: Settings) -> LoadSettings:
     )
 
 
-def api_settings(settings: Settings, limits: Limits) -> ApiSettings:
-    """Return what the doors need of the settings."""
+def api_settings(
+    settings: Settings, limits: Limits, container: Container | None = None
+) -> ApiSettings:
+    """Return what the doors need of the settings, and of a container's environment."""
+    container = container or Container()
     hosts = {settings.server.admin_host, settings.server.host, os.uname().nodename}
     return ApiSettings(
         json_body_bytes=limits.json_body_bytes,
@@ -116,4 +156,6 @@ def api_settings(settings: Settings, limits: Limits) -> ApiSettings:
         timeout=settings.requests.timeout,
         cors_origins=settings.server.cors_origins,
         hosts=tuple(sorted(hosts)),
+        default_accept=container.accept,
+        default_model=container.model,
     )

@@ -19,6 +19,7 @@ from inferd.config.settings import Settings
 from inferd.core.errors import InferdError
 from inferd.server.assemble import Assembled
 from inferd.server.reload import watch
+from inferd.server.sagemaker import Container
 from inferd.telemetry.logs import Log, LogHandle, configure
 
 log = Log("server")
@@ -28,9 +29,12 @@ COLLECT_AFTER = 20_000
 Banner = Callable[[Assembled], None]
 
 
-def serve(settings: Settings, paths: list[str], *, banner: Banner) -> int:
+def serve(
+    settings: Settings, paths: list[str], *, banner: Banner, container: Container | None = None
+) -> int:
     """Serve ``paths`` until a signal says stop; returns the exit status.
 
+    ``container``: what the environment of a SageMaker container says, in one.
     Raises ``InferdError`` where it cannot start: a setting, a port, a model file.
     """
     import uvloop
@@ -38,16 +42,19 @@ def serve(settings: Settings, paths: list[str], *, banner: Banner) -> int:
     logs = configure(level=settings.log.level, format=settings.log.format)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, paths, banner, logs))
+            return runner.run(_serve(settings, paths, banner, logs, container))
     finally:
         logs.close()
 
 
-async def _serve(settings: Settings, paths: list[str], banner: Banner, logs: LogHandle) -> int:
+async def _serve(
+    settings: Settings, paths: list[str], banner: Banner, logs: LogHandle,
+    container: Container | None,
+) -> int:  # fmt: skip
     stop = Stop()
     stop.install()
     allow_descriptors()
-    server = Assembled(settings, paths, logs)
+    server = Assembled(settings, paths, logs, container)
     try:
         if not await _unless(stop.asked, start(server)):
             return 0
@@ -109,9 +116,11 @@ async def start(server: Assembled) -> None:
     if not inherited:
         await server.listeners.start_data(server.data)
     await server.listeners.start_control(server.control, server.metrics_only)
+    server.grpc.claim()
     results = await asyncio.gather(
-        *(server.loader.load(spec) for spec in server.specs), return_exceptions=True
-    )
+        server.grpc.start(), *(server.loader.load(spec) for spec in server.specs),
+        return_exceptions=True,
+    )  # fmt: skip
     failures = [r for r in results if isinstance(r, BaseException)]
     for failure in failures[1:]:
         log.error("a model cannot be served", reason=str(failure))
@@ -127,19 +136,27 @@ async def _finish(server: Assembled, stop: Stop) -> None:
     delay = settings.drain_delay if stop.drains else 0.0
     log.info("stopping", drain_seconds=delay)
     server.readiness.draining = True
-    stopping = asyncio.ensure_future(server.listeners.stop(delay, settings.stop_timeout))
+    stopping = asyncio.ensure_future(_drain(server, delay, settings.stop_timeout))
     insisted = asyncio.ensure_future(stop.insisted.wait())
     await asyncio.wait({stopping, insisted}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         log.warning("stopping at once")
         server.listeners.abort()
+        server.grpc.abort()
     insisted.cancel()
     await stopping
+
+
+async def _drain(server: Assembled, delay: float, timeout: float) -> None:
+    await asyncio.gather(
+        server.listeners.stop(delay, timeout), server.grpc.stop(delay, timeout)
+    )  # fmt: skip
 
 
 async def close(server: Assembled) -> None:
     """End what is left: workers, codecs, logs, the lock. Safe after a failed start."""
     await server.listeners.stop(0.0, 0.0)
+    await server.grpc.stop(0.0, 0.0)
     await server.loader.stop(1.0)
     await server.codecs.stop()
     if server.instruments.access is not None:

@@ -39,3 +39,32 @@ def _pss(directory: Path) -> int | None:
     except (OSError, ValueError, IndexError):
         pass
     return None
+
+
+_GROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory(proc: Path = Path("/proc"), group: Path = _GROUP) -> int | None:
+    """Return the bytes that processes here may still take, ``None`` where nothing tells.
+
+    The least of what the machine has left and of what the container's own limit leaves (control groups,
+    version 2). Cache that would be given back counts as left.
+    """
+    found: list[int] = []
+    try:
+        lines = (proc / "meminfo").read_text().splitlines()
+        found += [int(n.split()[1]) * 1024 for n in lines if n.startswith("MemAvailable:")]
+        most = (group / "memory.max").read_text().strip()
+        if most != "max":
+            used = int((group / "memory.current").read_text())
+            found.append(max(0, int(most) - used + _cache(group)))
+    except (OSError, ValueError, IndexError):
+        pass
+    return min(found) if found else None
+
+
+def _cache(group: Path) -> int:
+    for line in (group / "memory.stat").read_text().splitlines():
+        if line.startswith("inactive_file "):
+            return int(line.split()[1])
+    return 0

@@ -9,16 +9,18 @@ from __future__ import annotations
 from inferd.core.message import Timings
 from inferd.telemetry import table
 from inferd.telemetry.metrics import Counter, Metrics
+from inferd.telemetry.tally import Tally
 
 _FLUSH_AT = 256
 
 
 class ServedMetrics:
-    """The metrics of one version of one model. ``close`` when the version is unloaded."""
+    """The metrics of one version of one model, and its ``tally``. ``close`` when the version is unloaded."""
 
     def __init__(self, metrics: Metrics, model: str, version: str) -> None:
         self.model = model
         self.version = version
+        self.tally = Tally()
         self._metrics = metrics
         self._finished: list[tuple[Timings, float]] = []
         self._requests: dict[tuple[str, int], Counter] = {}
@@ -67,11 +69,17 @@ class ServedMetrics:
         if fill is not None:
             self._fill.observe(fill)
 
+    def account(self) -> Tally:
+        """Return what the version did until now."""
+        self.flush()
+        return self.tally
+
     def flush(self) -> None:
         """Feed the histograms with what was remembered."""
         finished, self._finished = self._finished, []
         if not finished:
             return
+        self.tally.answered(finished)
         self._total.observe_many([seconds for _, seconds in finished])
         stages = self._stages
         stages["decode"].observe_many([t.decode for t, _ in finished])

@@ -1,0 +1,119 @@
+"""JSON Schemas of TensorFlow Serving's requests and answers, made from signatures.
+
+What is not finite goes as bare tokens, which no schema can speak of: they count as numbers here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from inferd.api.schemas import GIVEN, Schema, leaf, nested
+from inferd.codecs.tfserving import SERVING_DEFAULT
+from inferd.codecs.values import holds_one
+from inferd.core.signature import Signature, TensorSpec
+
+_SIGNATURE: Schema = {"type": ["string", "null"], "examples": [SERVING_DEFAULT]}
+
+
+def predict_request(signature: Signature) -> Schema:
+    """Return the schema of a predict request: rows or columns."""
+    inputs = signature.inputs
+    row = _object({s.name: _example(s, signature) for s in inputs}, closed=True)
+    columns = _object({s.name: nested(s.dtype, s.shape) for s in inputs}, closed=False)
+    rows: Schema = {"type": "array", "minItems": 1, "items": row}
+    instances: list[Schema] = [rows]
+    whole: list[Schema] = [columns, rows]
+    if len(inputs) == 1:
+        example = _example(inputs[0], signature)
+        instances = [{"type": "array", "minItems": 1, "items": example}, rows]
+        whole = [nested(inputs[0].dtype, inputs[0].shape), columns, rows]
+    return {
+        "type": "object",
+        "properties": {
+            "signature_name": _SIGNATURE,
+            "instances": {"anyOf": instances},
+            "inputs": {"anyOf": whole},
+            "parameters": GIVEN,
+        },
+        "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+    }
+
+
+def predict_response(signature: Signature) -> Schema:
+    """Return the schema of the answer to either form."""
+    outputs = signature.outputs
+    if len(outputs) == 1:
+        rows = columns = nested(outputs[0].dtype, outputs[0].shape)
+    else:
+        row = _object({s.name: nested(s.dtype, s.shape[1:]) for s in outputs}, closed=True)
+        rows = {"type": "array", "items": row}
+        columns = _object({s.name: nested(s.dtype, s.shape) for s in outputs}, closed=True)
+    return {
+        "oneOf": [
+            _object({"predictions": rows}, closed=True),
+            _object({"outputs": columns}, closed=True),
+        ]
+    }
+
+
+def examples_request(signature: Signature) -> Schema:
+    """Return the schema of a classify or regress request."""
+    value: Schema = {"description": "A value, or a flat list of values."}
+    feature: Schema = {"type": "object", "properties": {s.name: value for s in signature.inputs}}
+    return {
+        "type": "object",
+        "properties": {
+            "signature_name": _SIGNATURE,
+            "context": feature,
+            "examples": {"type": "array", "minItems": 1, "items": feature},
+        },
+        "required": ["examples"],
+    }
+
+
+def classify_response(signature: Signature) -> Schema:
+    """Return the schema of labels and scores."""
+    pair: Schema = {
+        "type": "array",
+        "prefixItems": [{"type": "string"}, {"type": "number"}],
+        "minItems": 2,
+        "maxItems": 2,
+    }
+    return _results({"type": "array", "items": pair})
+
+
+def regress_response(signature: Signature) -> Schema:
+    """Return the schema of one number for each example."""
+    return _results({"type": "number"})
+
+
+KINDS = {"tfs_predict": "Predict", "tfs_classify": "Classify", "tfs_regress": "Regress"}
+"""Doors, and how the names of their schemas begin."""
+
+MAKERS: dict[str, Callable[[Signature], Schema]] = {
+    "PredictRequest": predict_request, "PredictResponse": predict_response,
+    "ClassifyRequest": examples_request, "ClassifyResponse": classify_response,
+    "RegressRequest": examples_request, "RegressResponse": regress_response,
+}  # fmt: skip
+"""What makes each schema."""
+
+
+def _results(item: Schema) -> Schema:
+    return _object({"results": {"type": "array", "items": item}}, closed=True)
+
+
+def _object(properties: dict[str, Schema], *, closed: bool) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": not closed,
+    }
+
+
+def _example(spec: TensorSpec, signature: Signature) -> Schema:
+    """Return the schema of a row of one input; a bare value will do where it holds one."""
+    example = nested(spec.dtype, spec.shape[1:])
+    if len(spec.shape) > 1 and holds_one(spec, signature):
+        return {"anyOf": [leaf(spec.dtype), example]}
+    return example

@@ -1,0 +1,207 @@
+"""Models that generate text: which of their tensors mean what, and how pieces become text.
+
+A model needs no declaration but names. Inputs, all BYTES: ``prompt`` (or ``text``, ``text_input``, or
+the only one) takes the text to go on from; ``messages`` takes a conversation as JSON. Outputs:
+``text`` (or ``text_output``, ``output``, or the first of BYTES) is what is new in each piece; with it
+may come ``finish_reason`` (BYTES; ``stop`` or ``length``) and the integers ``prompt_tokens`` and
+``completion_tokens``, which say how many there are so far. Where a model does not count, a piece
+is a token.
+
+``Growth`` makes text of pieces. Bytes that end in the middle of a character wait for the rest of it.
+A stop text ends the answer before it, wherever pieces are cut: what might be the beginning of one is
+held back until it is known.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inferd.codecs import json
+from inferd.core.errors import InvalidInput, Unsupported
+from inferd.core.signature import Signature, TensorSpec, is_text
+from inferd.core.tensor import BYTES, Tensors, as_bytes
+
+PROMPTS = ("prompt", "text", "text_input")
+TEXTS = ("text", "text_output", "output")
+MESSAGES = "messages"
+FINISH = "finish_reason"
+PROMPT_TOKENS = "prompt_tokens"
+COMPLETION_TOKENS = "completion_tokens"
+
+STOP = "stop"
+LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Which tensors of a model are what: its prompt, its conversation, its text."""
+
+    prompt: TensorSpec | None
+    messages: TensorSpec | None
+    text: str
+    batched: bool
+
+    def inputs(self, prompt: bytes, messages: Sequence[Any]) -> Tensors:
+        """Return the inputs of one request, whose conversation is ``messages``."""
+        found: Tensors = {}
+        if self.prompt is not None:
+            found[self.prompt.name] = _one(self.prompt, prompt)
+        if self.messages is not None:
+            try:
+                found[self.messages.name] = _one(self.messages, json.dumps(messages))
+            except Unsupported as error:  # half of a surrogate pair, an integer of 100 digits
+                raise InvalidInput(f'"{MESSAGES}" cannot be passed on: {error.message}') from None
+        return found
+
+
+def _one(spec: TensorSpec, element: bytes) -> np.ndarray:
+    array = np.empty((1,) * len(spec.shape), object)
+    array[...] = element
+    return array
+
+
+def roles(signature: Signature) -> Roles:
+    """Return the roles of a model's tensors; raises ``InvalidInput`` where it does not fit.
+
+    The message begins with ``"model"``, the field that named the model.
+    """
+    texts = {s.name: s for s in signature.inputs if is_text(s) and _holds_one(s, signature)}
+    messages = texts.pop(MESSAGES, None)
+    named = next((texts[name] for name in PROMPTS if name in texts), None)
+    prompt = named or (next(iter(texts.values())) if len(texts) == 1 else None)
+    other = [s.name for s in signature.inputs if s is not prompt and s is not messages]
+    if prompt is None and messages is None:
+        raise InvalidInput(
+            f'"model" does not generate from text: it has no BYTES input {PROMPTS[0]!r}'
+        )
+    if other:
+        raise InvalidInput(
+            f'"model" has an input {other[0]!r}, for which requests of this kind have no value',
+            help="ask it by another dialect",
+        )
+    outputs = {s.name: s for s in signature.outputs if s.dtype is BYTES and s.name != FINISH}
+    text = next((name for name in TEXTS if name in outputs), next(iter(outputs), None))
+    if text is None:
+        raise InvalidInput('"model" does not generate text: it has no BYTES output')
+    return Roles(prompt, messages, text, signature.batched)
+
+
+def _holds_one(spec: TensorSpec, signature: Signature) -> bool:
+    row = spec.shape[1:] if signature.batched else spec.shape
+    return all(n in (1, -1) for n in row)
+
+
+class StopCutter:
+    """Ends a text before the first of some stop texts, whichever pieces it comes in.
+
+    First is the one that is complete first; of two that are complete at once, the one that began
+    earlier. The result depends on the text alone, not on how it was cut into pieces.
+    """
+
+    __slots__ = ("_held", "_stops", "stopped")
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, text: str) -> str:
+        """Take a piece; return what may be sent. Nothing follows once ``stopped``."""
+        if self.stopped or not self._stops:
+            return "" if self.stopped else text
+        text = self._held + text
+        found = [(at + len(s), at) for s in self._stops if (at := text.find(s)) >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)[1]]
+        keep = max(self._begun(text, stop) for stop in self._stops)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    @staticmethod
+    def _begun(text: str, stop: str) -> int:
+        """Return how many characters at the end of ``text`` may be the beginning of ``stop``."""
+        for size in range(min(len(stop) - 1, len(text)), 0, -1):
+            if text.endswith(stop[:size]):
+                return size
+        return 0
+
+    def end(self) -> str:
+        """The text is over: return what was held back."""
+        held, self._held = self._held, ""
+        return held
+
+
+class Growth:
+    """One answer as it grows out of pieces.
+
+    ``finish`` is set once nothing more is wanted: the generation is to be stopped then. ``tokens``
+    counts those generated, ``prompt_tokens`` is what the model reports of its prompt, if it does.
+    """
+
+    __slots__ = (
+        "_cutter", "_decoder", "_limit", "_reason", "_text", "finish", "prompt_tokens", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, text: str, stops: Sequence[str] = (), limit: int | None = None) -> None:
+        self._text = text
+        self._limit = limit
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._cutter = StopCutter(stops)
+        self._reason: str | None = None
+        self.finish: str | None = None
+        self.tokens = 0
+        self.prompt_tokens: int | None = None
+
+    def feed(self, piece: Tensors) -> str:
+        """Take a piece; return the text that may be sent."""
+        data = _bytes(piece.get(self._text))
+        self._count(piece, bool(data))
+        text = self._cutter.feed(self._decoder.decode(data))
+        if self._cutter.stopped:
+            self.finish = STOP
+        elif self._limit is not None and self.tokens >= self._limit:
+            self.finish = self._reason or LENGTH
+        return text
+
+    def _count(self, piece: Tensors, grew: bool) -> None:
+        reason = _bytes(piece.get(FINISH))
+        if reason:
+            self._reason = reason.decode("utf-8", "replace")
+        prompt, completion = _number(piece, PROMPT_TOKENS), _number(piece, COMPLETION_TOKENS)
+        if prompt is not None:
+            self.prompt_tokens = prompt
+        if completion is not None:
+            self.tokens = completion
+        elif COMPLETION_TOKENS not in piece:
+            self.tokens += grew
+
+    def end(self) -> str:
+        """Nothing more comes: return what was held back, and settle ``finish``.
+
+        A character that a limit cut in two is left out; one that the model left incomplete is
+        replaced (U+FFFD).
+        """
+        tail = ""
+        if self.finish is None:
+            tail = self._cutter.feed(self._decoder.decode(b"", final=True))
+            self.finish = STOP if self._cutter.stopped else self._reason or STOP
+        return tail + self._cutter.end()
+
+
+def _bytes(array: np.ndarray | None) -> bytes:
+    if array is None or not array.dtype.hasobject:
+        return b""
+    return b"".join(as_bytes(element) for element in array.flat)
+
+
+def _number(piece: Tensors, name: str) -> int | None:
+    array = piece.get(name)
+    if array is None or array.dtype.kind not in "iu" or not array.size:
+        return None
+    return int(array.flat[array.size - 1])

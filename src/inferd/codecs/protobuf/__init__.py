@@ -1,0 +1,1 @@
+"""Protocol buffers: message definitions made from tables, and tensors to messages and back."""
