@@ -24,6 +24,7 @@ PARTS: dict[str, str] = {
     "limits": "inferd.transport.limits:limits_table",
     "metrics": "inferd.telemetry.table:markdown",
     "modelfile": "inferd.repository.modelfile:reference",
+    "parity": "inferd.api.dialects:markdown",
     "routes_control": "inferd.api.routes:control_table",
     "routes_oip": "inferd.api.routes:oip_table",
     "routes_openai": "inferd.api.routes:openai_table",

@@ -3,7 +3,14 @@
 import pytest
 from tests.api.serving import SERVABLES, Numpy
 
-ASKING = ("test_inference", "test_simple", "test_oip", "test_plane", "test_tfserving", "test_sagemaker")
+ASKING = (
+    "test_inference",
+    "test_simple",
+    "test_oip",
+    "test_plane",
+    "test_tfserving",
+    "test_sagemaker",
+)
 STARTING = ("test_reply",)
 
 

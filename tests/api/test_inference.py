@@ -6,11 +6,11 @@ from tests.api.serving import Numpy, Server, headers, value, version
 from tests.codecs.signatures import signature
 
 from inferd.api.coding import compress, expand
-from inferd.api.inference import run_rows, server_timing
+from inferd.api.inference import server_timing
 from inferd.api.offload import Inline
 from inferd.api.settings import ApiSettings
-from inferd.core.errors import ModelFailed, Overloaded
-from inferd.core.message import Request, Response, Timings
+from inferd.core.errors import Overloaded
+from inferd.core.message import Response, Timings
 from inferd.core.plan import BatchPlan
 
 SMALL = ApiSettings(offload_bytes=200)
@@ -166,44 +166,6 @@ def test_a_new_signature_gets_a_new_codec():
 
     assert server.post("/predict", {"data": [1, 2, 3]}).status == 400
     assert server.post("/predict", {"data": [1, 2]}).status == 200
-
-
-def rows(count):
-    return [Request("m", {"x": np.array([i])}) for i in range(count)]
-
-
-def test_rows_run_a_bounded_number_at_a_time_and_keep_their_order():
-    running, most = 0, 0
-
-    async def servable(request):
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0)
-        running -= 1
-        return Response("m", "1", request.inputs, Timings())
-
-    responses = asyncio.run(run_rows(servable, rows(20), 4))
-
-    assert [r.outputs["x"][0] for r in responses] == list(range(20))
-    assert most == 4
-
-
-def test_the_first_error_ends_the_other_rows():
-    cancelled = []
-
-    async def servable(request):
-        if request.inputs["x"][0] == 1:
-            raise ModelFailed("row 1")
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.append(request.inputs["x"][0])
-            raise
-
-    with pytest.raises(ModelFailed, match="row 1"):
-        asyncio.run(run_rows(servable, rows(9), 3))
-    assert sorted(cancelled) == [0, 2]
 
 
 def test_a_row_that_is_refused_is_the_answer():

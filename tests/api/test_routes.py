@@ -57,7 +57,10 @@ def test_health_needs_nobodys_permission():
 @pytest.mark.parametrize(
     ("path", "dialect"),
     [
-        (b"/v2", "oip"), (b"/v2/nothing", "oip"), (b"/v22", "simple"), (b"/nothing", "simple"),
+        (b"/v2", "oip"),
+        (b"/v2/nothing", "oip"),
+        (b"/v22", "simple"),
+        (b"/nothing", "simple"),
         (b"/v1/models/m/nothing", "tfserving"),
     ],
 )

@@ -74,7 +74,16 @@ class Server:
 
 @contextlib.contextmanager
 def serving(directory, *arguments):
-    free = ("--port", "0", "--admin-port", "0", "--grpc-port", "0", "--state-dir", str(directory / "state"))
+    free = (
+        "--port",
+        "0",
+        "--admin-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--state-dir",
+        str(directory / "state"),
+    )
     server = Server([*map(str, arguments), *free], directory)
     try:
         yield server.wait()

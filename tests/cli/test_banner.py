@@ -144,3 +144,8 @@ def test_tensors_are_written_for_people():
     assert kind(TensorSpec("x", BYTES, (-1,), content="image")) == "image[?]"
     assert kind(TensorSpec("x", BYTES, ())) == "text[]"
     assert inputs_line(Signature((), OUTPUT)) == "nothing -> y float32[?, 3]"
+
+
+def test_grpc_is_shown_where_it_is_served():
+    assert "grpc     127.0.0.1:8001\n" in render(Served([], URL, grpc="127.0.0.1:8001"))
+    assert "grpc" not in render(Served([], URL))

@@ -134,3 +134,18 @@ def test_a_damaged_archive_is_bad_input(data):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(InvalidInput):
         NpzCodec(TWO).decode(bytes(body[: data.draw(st.integers(0, len(body)))]))
+
+
+def test_an_archive_that_lost_its_begin_is_refused():
+    with pytest.raises(InvalidInput, match="not an npz archive"):
+        read(saved(x=np.ones((1, 2)))[1:])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_methods_that_numpy_does_not_write_are_refused(method):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("x.npy", write_npy(np.ones((1, 2))))
+
+    with pytest.raises(InvalidInput, match="neither stored nor deflated"):
+        read(out.getvalue())

@@ -138,7 +138,9 @@ def outcome(decode, body, monkeypatch, *, quick):
         return error.message, error.help
     tensors = decoded.inputs if decoded.inputs is not None else decoded.rows
     rows = tensors if isinstance(tensors, list) else [tensors]
-    return [{k: (a.dtype, a.shape, str(a.tolist())) for k, a in r.items()} for r in rows], decoded.single
+    return [
+        {k: (a.dtype, a.shape, str(a.tolist())) for k, a in r.items()} for r in rows
+    ], decoded.single
 
 
 @pytest.mark.parametrize("sig", [FLOATS, WHOLE, FREE], ids=["rows", "whole", "free"])

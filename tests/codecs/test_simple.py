@@ -299,3 +299,12 @@ def test_names_of_any_length_are_refused_quickly_and_shortly():
         SimpleCodec(VECTOR).decode(b'{"' + b"ab" * 2_000_000 + b'": 1}')
 
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 30, "NaN", "-Infinity", str(2**64)])
+def test_a_parameter_that_no_worker_can_be_told_is_refused(value):
+    # Beside a bare NaN the lenient parser reads integers of any size.
+    body = f'{{"data": [1, 2, NaN], "parameters": {{"k": {value}}}}}'.encode()
+
+    with pytest.raises(InvalidInput, match="'k'"):
+        SimpleCodec(signature([("x", "FP32", [-1, 3])])).decode(body)

@@ -21,7 +21,9 @@ class Binary(Door):
         super().__init__(server)
         self.client = Client(server.http.address, binary=self.binary, retries=0)
 
-    def predict(self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None):
+    def predict(
+        self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None
+    ):
         given = {} if timeout is None else {"timeout": timeout}
         try:
             result = self.client.predict(
@@ -65,7 +67,9 @@ class Json(Binary):
 
 
 def refused(error):
-    headers = {} if getattr(error, "retry_after", None) is None else {"retry-after": "1"}
+    headers = {"x-request-id": getattr(error, "request_id", None)}
+    if getattr(error, "retry_after", None) is not None:
+        headers["retry-after"] = error.retry_after
     return Refused(error.kind, error.message, getattr(error, "status", None), headers)
 
 

@@ -4,12 +4,11 @@ A door speaks one dialect. Most are HTTP: they say how a question is written (``
 is read (``read``) and what a refusal means (``refusal``), and have the rest from here.
 """
 
-import contextlib
 import json
 
 import numpy as np
 from tests.parity.models import SIGNATURES
-from tests.parity.wire import Asked, Refused, Reply
+from tests.parity.wire import Answer, Asked, Refused
 
 from inferd.api.errors import STATUS
 
@@ -50,13 +49,28 @@ class Door:
         """Ask for ``what``, whatever comes back."""
         return self.predict(*self.subject(what, mark), **more)
 
-    def predict(self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None):
+    def predict(
+        self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None
+    ):
         """Return the ``Answer`` of a model; raises ``Refused``."""
         raise NotImplementedError
 
     def begin(self, model, inputs):
         """Send a question and return something to ``close`` before its answer is there."""
         raise NotImplementedError
+
+    def lacking(self):
+        """Ask without something that is needed."""
+        return self.predict("pair", {"a": np.array([[1.0]])})
+
+    def mistyped(self):
+        """Ask with a text where a number belongs, or the other way round."""
+        text = np.array([[b"one", b"two"]], object)
+        return self.predict("echo-fp32", {"x": text})
+
+    def misshaped(self):
+        """Ask with rows of the wrong length."""
+        return self.predict("fixed", {"x": np.ones((2, 4), np.float32)})
 
     def oversized(self, size):
         """Ask with a body of over ``size`` bytes."""
@@ -104,12 +118,14 @@ class HttpDoor(Door):
     def refuse(self, reply):
         raise self.refusal(reply)
 
-    def predict(self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None):
+    def predict(
+        self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None
+    ):
         asked = self.request(model, inputs, outputs=outputs, version=version, label=label)
         reply = self.http.ask(asked._replace(headers={**asked.headers, **wishes(timeout, id)}))
         if reply.status != 200:
             self.refuse(reply)
-        return Answer_(self.read(reply, model, outputs), reply)
+        return Answer(self.read(reply, model, outputs), reply.headers.get("x-request-id"))
 
     def begin(self, model, inputs):
         return self.http.send(self.request(model, inputs))
@@ -130,12 +146,6 @@ def wishes(timeout, id):
     return found if id is None else {**found, "X-Request-Id": id}
 
 
-def Answer_(tensors, reply):
-    from tests.parity.wire import Answer
-
-    return Answer(tensors, reply.headers.get("x-request-id"))
-
-
 def outputs_of(model, outputs=None):
     """Return the outputs of a model, those asked for: name to (datatype, shape)."""
     specs = SIGNATURES[model][1]
@@ -143,12 +153,15 @@ def outputs_of(model, outputs=None):
 
 
 def batched(model):
-    return all(shape for _, shape in SIGNATURES[model][1].values())
+    """Return whether a model takes batches; one that does not exist would."""
+    return all(shape for _, shape in SIGNATURES.get(model, ({}, {}))[1].values())
 
 
 def json_asked(path, value, headers=None):
     """Return a question whose body is JSON as Python writes it, bare NaN and all."""
-    return Asked(path, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
+    return Asked(
+        path, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})}
+    )
 
 
 def ask_json(http, path):
@@ -158,15 +171,7 @@ def ask_json(http, path):
     return reply.json
 
 
-@contextlib.contextmanager
-def refusing(kind):
-    """Expect the refusal of a kind in the block."""
-    try:
-        yield
-    except Refused as error:
-        assert error.kind == kind, error
-        return
-    raise AssertionError(f"was not refused; {kind} was expected")
-
-
-__all__ = ["Reply"]
+def requests(door, model, status=200):
+    """Return the name under which the requests of a door to a model are counted."""
+    labels = f'door="{door.label}",model="{model}",status="{status}",version="1"'
+    return f"inferd_requests_total{{{labels}}}"

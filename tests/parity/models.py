@@ -52,6 +52,9 @@ _MORE = {
     "versioned": "version_labels: {stable: 1, canary: 2}\n",
 }
 
+SAID = "no such luck"
+"""What models say when they fail."""
+
 CODE = textwrap.dedent(
     """
     import json
@@ -148,6 +151,8 @@ CODE = textwrap.dedent(
             if word == "early":
                 raise ValueError("no such luck")
             given, endless = 0, word.startswith("endless")
+            if endless:
+                (HERE / f"{word}-began").touch()
             try:
                 for number in range(100000 if endless else 4):
                     if word == "late" and number == 2:

@@ -13,7 +13,7 @@ class OpenAI(HttpDoor):
     """What the three share: errors, the list of models, the model's name in the body."""
 
     label = "openai"
-    verb = ""
+    verb = field = ""
 
     def request(self, model, inputs, *, outputs=None, version=None, label=None):
         place = f"@{version or label}" if version or label else ""
@@ -22,6 +22,21 @@ class OpenAI(HttpDoor):
     def body(self, inputs):
         """Return what asks for the one text of inputs, or for what stands for arrays of numbers."""
         raise NotImplementedError
+
+    def _with(self, **fields):
+        """Ask with these fields beside the model's name."""
+        model, _ = self.subject("works")
+        reply = self.http.ask(json_asked(f"/v1/{self.verb}", {"model": model, **fields}))
+        return self.refuse(reply) if reply.status != 200 else reply
+
+    def lacking(self):
+        return self._with()
+
+    def mistyped(self):
+        return self._with(**{self.field: 5})
+
+    def misshaped(self):
+        return self._with(**{self.field: []})
 
     def refusal(self, reply):
         error = reply.json["error"]
@@ -44,6 +59,7 @@ class OpenAI(HttpDoor):
 class Embeddings(OpenAI):
     task = "embed"
     verb = "embeddings"
+    field = "input"
     held = "embeds"
 
     def subject(self, what, mark=1.0):
@@ -65,6 +81,7 @@ class Embeddings(OpenAI):
 class Completions(OpenAI):
     task = "generate"
     verb = "completions"
+    field = "prompt"
     held = "teller"
 
     def subject(self, what, mark=1.0):
@@ -89,7 +106,9 @@ class Completions(OpenAI):
     def pieces(self, prompt):
         asked = self.request("teller", {"prompt": np.array([prompt.encode()], object)})
         body = {**json.loads(asked.body), "stream": True}
-        for data in events(self.stream(asked._replace(body=json.dumps(body).encode())), self.refuse):
+        for data in events(
+            self.stream(asked._replace(body=json.dumps(body).encode())), self.refuse
+        ):
             if data == b"[DONE]":
                 return
             found = json.loads(data)
@@ -108,6 +127,7 @@ class Chat(Completions):
     """The text that a model is asked is made of the conversation."""
 
     verb = "chat/completions"
+    field = "messages"
 
     def body(self, inputs):
         return {"messages": [{"role": "user", "content": self.text(inputs)}]}

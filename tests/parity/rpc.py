@@ -4,7 +4,7 @@ import queue
 
 import grpc
 import numpy as np
-from tests.parity.doors import Door, outputs_of, prompted
+from tests.parity.doors import Door, prompted
 from tests.parity.simple import of_raw, raw
 from tests.parity.tensors import NUMPY, dtype_of
 from tests.parity.wire import TIMEOUT, Answer, Refused
@@ -27,7 +27,9 @@ def refused(error):
     trailing = {key: value for key, value in error.trailing_metadata() or ()}
     kind = trailing.get("error-kind")
     if kind is None:  # the library's own refusal
-        kind = {grpc.StatusCode.RESOURCE_EXHAUSTED: "overloaded"}.get(error.code(), str(error.code()))
+        kind = {grpc.StatusCode.RESOURCE_EXHAUSTED: "overloaded"}.get(
+            error.code(), str(error.code())
+        )
     else:
         assert error.code() is STATUS[kind]
     return Refused(kind, error.details(), error.code(), trailing)
@@ -51,7 +53,9 @@ class RpcDoor(Door):
     def tensors(self, answer):
         raise NotImplementedError
 
-    def predict(self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None):
+    def predict(
+        self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None
+    ):
         message = self.message(model, inputs, outputs=outputs, version=version, label=label)
         try:
             answer, call = self.method().with_call(
@@ -149,7 +153,9 @@ class Typed(OIPGrpc):
 class Stream(OIPGrpc):
     """``ModelStreamInfer`` for a single request; errors end the stream with their status."""
 
-    def predict(self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None):
+    def predict(
+        self, model, inputs, *, outputs=None, version=None, label=None, timeout=None, id=None
+    ):
         message = self.message(model, inputs, outputs=outputs, version=version, label=label)
         metadata = (*wishes(timeout, id), ("triton_grpc_error", "true"))
         call = self.stub.ModelStreamInfer(iter([message]), timeout=TIMEOUT, metadata=metadata)
@@ -237,7 +243,10 @@ class TFServing(RpcDoor):
         definition = signatures.signature_def["serving_default"]
         types = {number: name for name, number in self.TYPES.items()}
         return tuple(
-            {n: (types[t.dtype], tuple(d.size for d in t.tensor_shape.dim)) for n, t in side.items()}
+            {
+                n: (types[t.dtype], tuple(d.size for d in t.tensor_shape.dim))
+                for n, t in side.items()
+            }
             for side in (definition.inputs, definition.outputs)
         )
 
@@ -251,6 +260,3 @@ class TFServing(RpcDoor):
     def whole(self, prompt):
         answer = self.predict("teller", prompted(prompt))
         return answer.tensors["text"][0].decode()
-
-
-__all__ = ["outputs_of"]

@@ -1,14 +1,17 @@
 """The doors of SageMaker: of its containers, in each type of body, and of the runtime API."""
 
+import contextlib
 import json
+import zlib
+from io import BytesIO
 
 import numpy as np
 from tests.parity.doors import HttpDoor, batched, kind_of, outputs_of, prompted
 from tests.parity.serve import INVOKED
 from tests.parity.simple import b64_or_text, results
-from tests.parity.tensors import listed, loose, npy, read_table, table, fixed
+from tests.parity.tensors import fixed, listed, loose, npy, read_table, table
 from tests.parity.tfs import rows
-from tests.parity.wire import Asked, Refused, events, lines
+from tests.parity.wire import Asked, Refused, Reply, events, lines
 
 
 class Container(HttpDoor):
@@ -26,7 +29,7 @@ class Container(HttpDoor):
         return "/invocations" if model == INVOKED else f"/models/{model}/invoke"
 
     def body(self, model, inputs, outputs):
-        if model in ("nothing",) or batched(model):
+        if batched(model):
             body = {"instances": rows(inputs)}
         else:
             body = {"inputs": listed(inputs["x"], b64_or_text)}
@@ -101,8 +104,6 @@ class Array(Container):
         return npy(next(iter(inputs.values())))
 
     def read(self, reply, model, outputs):
-        from io import BytesIO
-
         (name,) = outputs_of(model)
         return {name: loose(np.load(BytesIO(reply.body)))}
 
@@ -113,15 +114,11 @@ class Arrays(Container):
     media = "application/x-npz"
 
     def body(self, model, inputs, outputs):
-        from io import BytesIO
-
         out = BytesIO()
         np.savez(out, **{name: fixed(array) for name, array in inputs.items()})
         return out.getvalue()
 
     def read(self, reply, model, outputs):
-        from io import BytesIO
-
         archive = np.load(BytesIO(reply.body))
         assert set(archive) == set(outputs_of(model))
         return {name: loose(archive[name]) for name in archive}
@@ -170,11 +167,6 @@ class Runtime(Container):
 
 def _events(sent, door):
     """Yield the pieces in the messages of an event stream: length, headers, payload, checksum."""
-    import contextlib
-    import zlib
-
-    from tests.parity.wire import Reply
-
     with contextlib.closing(sent):
         response = sent.response()
         if response.status != 200:

@@ -46,7 +46,9 @@ async def serve(folder):
         specs = scan([folder / "models"], Detector(), every=True)
         loads = await asyncio.gather(*map(server.loader.load, specs), return_exceptions=True)
         failed = [str(e) for e in loads if isinstance(e, BaseException)]
-        unexpected = [e for e in loads if isinstance(e, BaseException) and not isinstance(e, InferdError)]
+        unexpected = [
+            e for e in loads if isinstance(e, BaseException) and not isinstance(e, InferdError)
+        ]
         if unexpected:
             raise unexpected[0]
         told = {

@@ -5,15 +5,7 @@ import json
 import struct
 
 import numpy as np
-from tests.parity.doors import (
-    HttpDoor,
-    ask_json,
-    batched,
-    json_asked,
-    outputs_of,
-    prompted,
-)
-from tests.parity.models import SIGNATURES
+from tests.parity.doors import HttpDoor, ask_json, batched, json_asked, outputs_of, prompted
 from tests.parity.tensors import NUMPY, dtype_of, listed, read
 from tests.parity.wire import Asked, Refused, events
 
@@ -83,7 +75,10 @@ class Simple(HttpDoor):
     def metadata(self, model):
         (described,) = self._control(model)["versions"]
         return tuple(
-            {row["name"]: (row["dtype"], tuple(row["shape"])) for row in described["signature"][key]}
+            {
+                row["name"]: (row["dtype"], tuple(row["shape"]))
+                for row in described["signature"][key]
+            }
             for key in ("inputs", "outputs")
         )
 
@@ -211,6 +206,3 @@ def of_raw(data, dtype, shape):
     flat = np.empty(len(elements), object)
     flat[:] = elements
     return flat.reshape(shape)
-
-
-__all__ = ["SIGNATURES"]

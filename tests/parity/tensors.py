@@ -19,7 +19,10 @@ HARD = {
     "infinities": ("FP64", [[float("inf"), float("-inf"), 0.5]]),
     "exact_floats": ("FP64", [[0.1, 5e-324, 1.7976931348623157e308, -0.0, 2.0**53 + 2]]),
     "exact_singles": ("FP32", [[0.1, 1e-45, 3.4028235e38, -0.0, 16777216.0]]),
-    "texts": ("BYTES", [["caf\u00e9".encode(), "\U0001f40c".encode(), b'"\\\n,'], [b"", b" a ", b"1"]]),
+    "texts": (
+        "BYTES",
+        [["caf\u00e9".encode(), "\U0001f40c".encode(), b'"\\\n,'], [b"", b" a ", b"1"]],
+    ),
     "not_utf8": ("BYTES", [[b"\xff\x00\xfe", b"\x80"]]),
     "zero_bytes": ("BYTES", [[b"a\0", b"\0b"]]),
 }
@@ -30,7 +33,9 @@ def array(values, dtype):
     """Return nested lists as an array of a datatype; BYTES hold bytes."""
     if dtype == "BYTES":
         plain = np.array(values, object)
-        return np.array([bytes(v) for v in plain.ravel()] + [None], object)[:-1].reshape(plain.shape)
+        return np.array([bytes(v) for v in plain.ravel()] + [None], object)[:-1].reshape(
+            plain.shape
+        )
     return np.array(values, NUMPY[dtype])
 
 
@@ -72,7 +77,9 @@ def listed(array, text):
         return array.tolist()
     if array.ndim == 0:
         return text(array.item())
-    return [listed(np.asarray(row, object) if array.ndim > 1 else _item(row), text) for row in array]
+    return [
+        listed(np.asarray(row, object) if array.ndim > 1 else _item(row), text) for row in array
+    ]
 
 
 def _item(element):

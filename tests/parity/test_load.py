@@ -68,8 +68,8 @@ def test_a_generation_whose_client_goes_away_is_stopped(server, doors, dialect):
     note = server.folder / "models" / "teller" / "1" / f"endless-{mark}"
 
     sent = door.begin(*door.subject("held", mark))
-    until(lambda: server.running("teller") == 1, 5, 0.005)
+    until(note.with_name(f"{note.name}-began").exists, 5, 0.005)
     sent.close()
 
     until(note.exists, 5, 0.005)
-    until(lambda: server.idle("teller"), 5, 0.005)
+    until(lambda: server.running("teller") == 0, 5, 0.005)

@@ -6,6 +6,7 @@ from tests.parity.doors import value
 from tests.parity.models import SIGNATURES
 from tests.parity.table import DOORS, cells, meets
 from tests.parity.tensors import same
+from tests.parity.wire import Refused
 
 TOLD = ("echo-bytes", "scalar-fp32", "several", "every", "rank3")
 NEWEST = 2.0
@@ -76,8 +77,6 @@ def test_a_model_that_cannot_answer_is_refused(doors, dialect, operation):
 
 @pytest.mark.parametrize("dialect", DOORS)
 def test_what_is_not_ready_says_when_to_come_back(doors, dialect):
-    from tests.parity.wire import Refused
-
     with pytest.raises(Refused) as refusal:
         doors[dialect].ask("broken")
     assert int(refusal.value.headers["retry-after"]) >= 1

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from tests.parity.doors import prompted
+from tests.parity.doors import prompted, requests
 from tests.parity.table import DOORS, LIMITS, meets
 from tests.system.serving import until
 
@@ -44,18 +44,35 @@ def test_a_failure_after_pieces_is_the_last_event(doors, dialect):
 
 
 @pytest.mark.parametrize("dialect", DOORS)
+def test_an_answer_in_pieces_is_counted_once(server, doors, dialect):
+    counted, before = requests(doors[dialect], "teller"), server.metrics()
+
+    def grown():
+        return server.metrics().get(counted, 0) - before.get(counted, 0)
+
+    with meets(dialect, "pieces"):
+        list(doors[dialect].pieces("once"))
+        until(grown, 5)
+        assert grown() == 1
+
+
+@pytest.mark.parametrize("dialect", DOORS)
 def test_a_client_that_stops_reading_stops_the_generation(server, doors, dialect):
     prompt = f"endless-p{next(marks)}"
     note = server.folder / "models" / "teller" / "1" / prompt
 
+    cancelled = server.metrics().get(requests(doors[dialect], "teller", 499), 0)
+
     with meets(dialect, "stop"):
         if (dialect, "pieces") in LIMITS and dialect != "embeddings":  # only whole answers
             sent = doors[dialect].begin("teller", prompted(prompt))
-            until(lambda: server.running("teller") == 1, 5, 0.005)
+            until(note.with_name(f"{prompt}-began").exists, 5, 0.005)
             sent.close()
         else:
             pieces = doors[dialect].pieces(prompt)
             assert next(pieces).endswith(" 0;")
             pieces.close()
         until(note.exists, 5, 0.005)
-        until(lambda: server.idle("teller"), 5, 0.005)
+        until(lambda: server.running("teller") == 0, 5, 0.005)
+        gone = requests(doors[dialect], "teller", 499)
+        until(lambda: server.metrics().get(gone, 0) == cancelled + 1, 5)

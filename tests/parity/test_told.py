@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.parity.doors import requests
 from tests.parity.table import DOORS, meets
 from tests.parity.wire import Refused
 from tests.system.serving import until
@@ -33,11 +34,19 @@ def test_the_id_of_a_request_is_echoed_and_logged(logged, doors, dialect):
 
 
 @pytest.mark.parametrize("dialect", DOORS)
+def test_a_refusal_has_the_id_as_well(doors, dialect):
+    with meets(dialect, "request_id"):
+        with pytest.raises(Refused) as refusal:
+            doors[dialect].ask("fails", id=f"refused-{dialect}")
+        assert refusal.value.headers["x-request-id"].split(".")[0] == f"refused-{dialect}"
+
+
+@pytest.mark.parametrize("dialect", DOORS)
 def test_requests_are_counted_by_model_and_dialect(server, doors, dialect):
     door = doors[dialect]
     (model, _), (failing, _) = door.subject("works"), door.subject("fails")
-    answered = f'inferd_requests_total{{model="{model}",version="1",door="{door.label}",status="200"}}'
-    failed = f'inferd_errors_total{{model="{failing}",kind="model_failed"}}'
+    answered = requests(door, model)
+    failed = f'inferd_errors_total{{kind="model_failed",model="{failing}"}}'
     before = server.metrics()
 
     with meets(dialect, "metrics"):

@@ -1,6 +1,5 @@
 """The doors of TensorFlow Serving over REST, and of KServe's first protocol on the same paths."""
 
-import numpy as np
 from tests.parity.doors import HttpDoor, ask_json, batched, json_asked, outputs_of
 from tests.parity.simple import b64_or_text, of_b64_or_text
 from tests.parity.tensors import listed, read
@@ -91,6 +90,3 @@ class KServe(Rows):
         assert reply.json["name"] == model
         assert reply.json["ready"] is (reply.status == 200)
         return reply.json["ready"]
-
-
-__all__ = ["np"]

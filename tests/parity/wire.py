@@ -58,11 +58,17 @@ class Sent:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.request(asked.method, asked.path, asked.body, asked.headers)
 
+        self._response = None
+
     def response(self):
-        return self.connection.getresponse()
+        self._response = self.connection.getresponse()
+        return self._response
 
     def close(self):
+        """Go away: both hold the socket."""
         self.connection.close()
+        if self._response is not None:
+            self._response.close()
 
 
 class Http:

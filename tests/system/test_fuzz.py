@@ -29,6 +29,7 @@ def held(server):
     return sum(p.num_fds() for p in server.processes()), server.resident()
 
 
+@pytest.mark.timeout(400)
 def test_5000_cases_of_the_openapi_document(server):
     fuzzer = Fuzzer(server)
     workers = {name: server.workers(name) for name in fuzzer.models}

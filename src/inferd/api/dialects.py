@@ -8,7 +8,7 @@ a way that is said. The tests of parity are generated from this table, exception
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import groupby
 from typing import NamedTuple
 
 
@@ -38,7 +38,12 @@ class Limit(NamedTuple):
     why: str
 
 
-_PLAIN, _TF, _AWS, _OPENAI = "REST, gRPC and the client", "TensorFlow Serving, KServe", "SageMaker", "OpenAI"
+_PLAIN, _TF, _AWS, _OPENAI = (
+    "REST, gRPC and the client",
+    "TensorFlow Serving, KServe",
+    "SageMaker",
+    "OpenAI",
+)
 
 DIALECTS: tuple[Dialect, ...] = (
     Dialect("simple", "`/predict`", _PLAIN),
@@ -68,7 +73,7 @@ DATATYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "fp16", "fp32",
     "fp64", "bytes",
 )  # fmt: skip
-_VALUES, _SHAPES, _ASKED, _NAMES, _TOLD, _WRONG, _LOAD, _STREAM = (
+PARTS = _VALUES, _SHAPES, _ASKED, _NAMES, _TOLD, _WRONG, _LOAD, _STREAM = (
     "Values", "Shapes", "Inputs and outputs", "Versions", "What is told", "Refusals", "Under load", "Pieces",
 )  # fmt: skip
 
@@ -188,7 +193,11 @@ _ROWS: tuple[tuple[str, str, str | None, str], ...] = (
 
 def _limits() -> dict[tuple[str, str], Limit]:
     found: dict[tuple[str, str], Limit] = {}
-    for dialect, task in (("embeddings", "embed"), ("completions", "generate"), ("chat", "generate")):
+    for dialect, task in (
+        ("embeddings", "embed"),
+        ("completions", "generate"),
+        ("chat", "generate"),
+    ):
         why = f"the API is one of texts: it asks models of the task `{task}`"
         for operation in _VALUED.split():
             found[dialect, operation] = Limit("invalid_input", why)
@@ -201,3 +210,46 @@ def _limits() -> dict[tuple[str, str], Limit]:
 
 LIMITS: dict[tuple[str, str], Limit] = _limits()
 """What a dialect cannot do, by (dialect, operation)."""
+
+
+def limit(dialect: str, operation: str) -> Limit | None:
+    """Return what keeps a dialect from an operation, ``None`` where nothing does."""
+    return LIMITS.get((dialect, operation))
+
+
+def markdown() -> str:
+    """Return the table as Markdown; ``docs/parity.md`` holds exactly this text."""
+    notes: dict[Limit, int] = {}
+    families = dict.fromkeys(dialect.family for dialect in DIALECTS)
+    lines = [line for family in families for line in _family(family, notes)]
+    for note, number in notes.items():
+        happens = "answered all the same" if note.kind is None else f"`{note.kind}`"
+        lines.append(f"{number}. {happens}: {note.why}")
+    return "\n".join(lines) + "\n"
+
+
+def _family(family: str, notes: dict[Limit, int]) -> list[str]:
+    """Return the lines of one table; ``notes`` numbers the limits, in the order they are met."""
+    dialects = [dialect for dialect in DIALECTS if dialect.family == family]
+    heads = " | ".join(dialect.title for dialect in dialects)
+    lines = [f"### {family}", "", f"| | {heads} |", "|---" * (len(dialects) + 1) + "|"]
+
+    def cells(operation: Operation) -> tuple[str, ...]:
+        found = [limit(dialect.name, operation.name) for dialect in dialects]
+        return tuple(
+            "yes" if one is None else f"({notes.setdefault(one, len(notes) + 1)})" for one in found
+        )
+
+    for part in PARTS:
+        lines.append(f"| **{part}** |" + " |" * len(dialects))
+        rows = ((cells(o), _titled(o)) for o in OPERATIONS if o.part == part)
+        # What is alike stands in one row.
+        for row, alike in groupby(rows, key=lambda one: one[0]):
+            titles = "; ".join(title for _, title in alike)
+            lines.append(f"| {titles} | {' | '.join(row)} |")
+    return [*lines, ""]
+
+
+def _titled(operation: Operation) -> str:
+    kind = EXPECTED.get(operation.name)
+    return operation.title if kind is None else f"{operation.title}: `{kind}`"

@@ -8,8 +8,7 @@ the others and is the answer.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from inferd.api.call import Call
@@ -25,7 +24,7 @@ from inferd.core.clock import Clock
 from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
 from inferd.core.message import Request, Response, Timings, collected
 from inferd.core.plan import BatchPlan
-from inferd.core.servable import Servable
+from inferd.core.servable import answer_all
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 from inferd.routing.table import READY, RouteTable, Version
@@ -258,7 +257,7 @@ class Inference:
         if servable is None:
             raise Unavailable(f"model {version.model!r} is {version.state}", retry_after=1.0)
         requests = [_entry(version, call, decoded, inputs) for inputs in decoded.rows or ()]
-        responses = await run_rows(servable, requests, self._settings.rows_at_once)
+        responses = await answer_all(servable, requests, self._settings.rows_at_once)
         return [await _outputs(r, decoded) for r in responses], _longest(responses)
 
 
@@ -285,26 +284,6 @@ def resolve(table: RouteTable, call: Call) -> Version:
     if found.state == READY and found.servable is not None:
         return found
     return table.resolve(name, number)
-
-
-async def run_rows(servable: Servable, requests: list[Request], at_once: int) -> list[Response]:
-    """Run requests, at most ``at_once`` at a time; the first error cancels the rest."""
-    responses: list[Response | None] = [None] * len(requests)
-    pending: Iterator[tuple[int, Request]] = iter(enumerate(requests))
-
-    async def work() -> None:
-        for index, request in pending:
-            responses[index] = response = await servable(request)
-            if response.chunks is not None:
-                response.outputs, response.chunks = await collected(response), None
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(at_once, len(requests))):
-                group.create_task(work())
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [response for response in responses if response is not None]
 
 
 async def _outputs(response: Response, decoded: Decoded) -> Tensors:

@@ -9,6 +9,7 @@ finds the same value or the right words for what is wrong.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -24,6 +25,11 @@ _ROWS = 4096
 _DEEPEST = 5
 _MOST_ENTRIES = 64
 _AXES = 32
+_OPEN = ord("[")
+_KEPT = 4 << 20
+_LOCAL = threading.local()
+"""The parser of a thread: its buffers, a dozen bytes for each of a body, cost more to get anew than to
+fill. Those of larger bodies are given back."""
 _BUFFERS = (("i", np.dtype(np.int64)), ("u", np.dtype(np.uint64)), ("d", np.dtype(np.float64)))
 _RAISED = (TypeError, ValueError, RuntimeError, OverflowError, IndexError, KeyError)
 
@@ -88,13 +94,23 @@ def read(body: bytes | bytearray | memoryview) -> Any | None:
         import simdjson
     except ImportError:
         return None
+    reader = _Reader(simdjson)
+    parser = getattr(_LOCAL, "parser", None) if len(body) <= _KEPT else None
     try:
-        reader = _Reader(simdjson)
-        value = reader.value(simdjson.Parser().parse(bytes(body)), _DEEPEST)
+        if parser is None:
+            parser = simdjson.Parser()
+        value = reader.value(parser.parse(bytes(body)), _DEEPEST)
     except (_Unsure, *_RAISED):
         return None
+    finally:
+        _LOCAL.parser = parser if len(body) <= _KEPT else None
     # A list where a number should be shows only here: numbers are not looked at one by one.
-    return value if reader.lists == bytes(body).count(b"[") else None
+    return value if reader.lists == _count(body) else None
+
+
+def _count(body: bytes | bytearray | memoryview) -> int:
+    """Return how many lists a body opens, those in its texts among them."""
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _OPEN))
 
 
 class _Reader:

@@ -6,9 +6,10 @@ servables and wrap each other. Raises only ``InferdError`` subclasses.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from inferd.core.message import Request, Response, Timings
+from inferd.core.message import Request, Response, Timings, collected
 from inferd.core.tensor import Tensors
 
 
@@ -68,3 +69,30 @@ class Direct(Servable, Protocol):
     def abandon(self, handle: Any) -> None:
         """Nobody waits any more: drop it before it runs, where it still waits."""
         ...
+
+
+async def answer_all(
+    servable: Servable, requests: Sequence[Request], at_once: int
+) -> list[Response]:
+    """Ask ``servable`` for each of ``requests``, at most ``at_once`` at a time.
+
+    Streamed answers are collected. The first error cancels the rest and is raised.
+    """
+    import asyncio  # a worker, which knows this module too, has no use for it
+
+    responses: list[Response | None] = [None] * len(requests)
+    pending: Iterator[tuple[int, Request]] = iter(enumerate(requests))
+
+    async def work() -> None:
+        for index, request in pending:
+            responses[index] = response = await servable(request)
+            if response.chunks is not None:
+                response.outputs, response.chunks = await collected(response), None
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(requests))):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [response for response in responses if response is not None]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.message import Request, Response, Timings
 from inferd.core.plan import BatchPlan
-from inferd.core.servable import Promise
+from inferd.core.servable import Promise, answer_all
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 from inferd.execution.executor import Entry
@@ -101,19 +101,8 @@ class BatchedModel:
         return self._part_rows
 
     async def _in_parts(self, request: Request, inputs: Tensors) -> Response:
-        gate = asyncio.Semaphore(WINDOW)
-
-        async def run(part: Tensors) -> Response:
-            async with gate:
-                return await self(replace(request, inputs=part))
-
-        parts = split(inputs, self._rows_at_once())
-        tasks = [asyncio.ensure_future(run(p)) for p in parts]
-        try:
-            answers = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
+        parts = [replace(request, inputs=p) for p in split(inputs, self._rows_at_once())]
+        answers = await answer_all(self, parts, WINDOW)
         outputs = join([a.outputs for a in answers])
         timings = Timings(
             queue=answers[0].timings.queue,

@@ -100,3 +100,21 @@ def test_a_streaming_model_is_answered_whole():
         answer = ask(served, request(x=("FP32", np.array([[2, 7]], np.float32))))
 
     assert answer["y"].tolist() == [[0, 7, 1, 7]]
+
+
+def test_what_was_asked_before_is_asked_of_the_version_that_answers_now():
+    first = version("m", "1", function=lambda x: {"y": x * 1})
+    with Served(first) as served:
+        message = request(x=("FP32", X))
+        for factor in (1, 1):
+            np.testing.assert_array_equal(ask(served, message)["y"], X * factor)
+        served.table.put(version("m", "2", function=lambda x: {"y": x * 2}))
+        for _ in range(2):
+            np.testing.assert_array_equal(ask(served, message)["y"], X * 2)
+        latest = served.table.find("m")
+        latest.state = LOADING
+        with refused(grpc.StatusCode.UNAVAILABLE):
+            ask(served, message)
+        served.table.changed("m")
+        np.testing.assert_array_equal(ask(served, message)["y"], X)
+        assert [seen[0].context.version for seen in served.observed] == list("112221")

@@ -50,13 +50,17 @@ class Pending:
         """Begin to answer a message; raises the refusal."""
         inferring, call = self._session.inferring, self._call
         begin = inferring.clock()
-        message = parse(REQUEST, body)
-        self._id = message.id or None
-        self._version, self._codec = inferring.aim(message, call)
-        if inferring.is_slow(self._codec, message, body):
-            self._task = asyncio.ensure_future(self._later(message, begin))
-            return
-        self._decoded = self._codec.decode(message)
+        asked = inferring.known(body, call)
+        if asked is None:
+            message = parse(REQUEST, body)
+            self._id = message.id or None
+            version, codec = self._version, self._codec = inferring.aim(message, call)
+            if inferring.is_slow(codec, message, body):
+                self._task = asyncio.ensure_future(self._later(message, begin))
+                return
+            self._decoded = inferring.decode(body, message, version, codec)
+        else:
+            self._version, self._codec, self._decoded = asked
         inferring.heed(self._decoded, call, begin)
         if not self._direct():
             self._task = asyncio.ensure_future(self._answer())

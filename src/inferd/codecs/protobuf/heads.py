@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-
 from inferd.codecs.oip_tensor import WIRE
 from inferd.codecs.protobuf.messages import inference
 from inferd.codecs.protobuf.wire import tag, varint
@@ -51,10 +49,10 @@ class Heads(Generic[Whom]):
         known = self._known.get(len(body))
         return known if known is not None and body.startswith(known.head) else None
 
-    def remember(self, body: bytes, message: Any, array: np.ndarray, whom: Whom) -> None:
+    def remember(self, body: bytes, message: Any, shape: tuple[int, ...], whom: Whom) -> None:
         """Remember a message's beginning, where the message is of the plain kind.
 
-        ``array``: its one tensor, as it was read.
+        ``shape``: that of its one tensor.
         """
         raw = message.raw_input_contents
         if len(raw) != 1 or not raw[0] or message.id or message.parameters or message.outputs:
@@ -66,7 +64,7 @@ class Heads(Generic[Whom]):
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         head = body[: len(body) - len(raw[0])]
-        self._known[len(body)] = Head(head, entry.name, dtype, array.shape, whom)
+        self._known[len(body)] = Head(head, entry.name, dtype, shape, whom)
 
     def forget(self) -> None:
         """Forget all."""
