@@ -10,7 +10,7 @@ from inferd.api.inference import server_timing
 from inferd.api.offload import Inline
 from inferd.api.settings import ApiSettings
 from inferd.core.errors import Overloaded
-from inferd.core.message import Response, Timings
+from inferd.core.message import Request, Response, Timings
 from inferd.core.plan import BatchPlan
 
 SMALL = ApiSettings(offload_bytes=200)
@@ -192,4 +192,4 @@ def test_server_timing_is_in_milliseconds():
 
 
 def test_a_servable_of_the_tests_is_real():
-    assert asyncio.run(Numpy(wide)(rows(1)[0])).outputs["y"].size == 100
+    assert asyncio.run(Numpy(wide)(Request("m", {"x": np.ones(1)}))).outputs["y"].size == 100

@@ -2,8 +2,8 @@
 
 ``echo-fp32`` and its like answer ``x`` as ``y``, rows of any length; ``scalar-fp32`` takes and gives one
 value without a batch; ``rank1``, ``rank3`` echo arrays of other ranks, ``fixed`` rows of three. ``every``
-echoes an input of each datatype; ``several`` and ``pair`` have inputs and outputs of several kinds. The
-others behave: they fail, wait, generate, embed, or cannot be loaded at all.
+echoes an input of each datatype; ``several`` and ``pair`` have inputs and outputs of several kinds;
+``gives-fp16`` and ``gives-bytes`` answer what not every protocol can write. The others behave: they fail, wait, generate, embed, or cannot be loaded at all.
 """
 
 import textwrap
@@ -32,6 +32,8 @@ SIGNATURES = {
         {"a": ("FP64", (-1, 1)), "b": ("INT64", (-1, 1))},
         {"half": ("FP64", (-1, 1)), "next": ("INT64", (-1, 1))},
     ),
+    "gives-fp16": ({"x": ("FP32", (-1, -1))}, {"y": ("FP16", (-1, 1))}),
+    "gives-bytes": ({"x": ("FP32", (-1, -1))}, {"y": ("BYTES", (-1, 1))}),
     "versioned": _ROWS,
     "fails": _ROWS,
     "slow": _ROWS,
@@ -95,6 +97,16 @@ CODE = textwrap.dedent(
     class Pair(Model):
         def predict(self, a, b):
             return {"half": a / 2, "next": b + 1}
+
+
+    class GivesHalves(Model):
+        def predict(self, x):
+            return np.full((len(x), 1), 0.5, np.float16)
+
+
+    class GivesBytes(Model):
+        def predict(self, x):
+            return [[b"\\xff\\x00\\xfe"] for _ in x]
 
 
     class Versioned(Model):
@@ -173,7 +185,9 @@ def write(folder):
     for name, (inputs, outputs) in SIGNATURES.items():
         batched = str(all(shape for _, shape in inputs.values())).lower()
         cls = "Echo" if "x" in inputs and "y" in outputs else ""
-        own = name.capitalize()
+        own = {"gives-fp16": "GivesHalves", "gives-bytes": "GivesBytes"}.get(
+            name, name.capitalize()
+        )
         cls = own if f"class {own}(" in CODE else cls
         lines = ["runtime: python", f"class: code:{cls}", f"{_MORE.get(name, '')}instances: 1"]
         if name not in PROCESSES:

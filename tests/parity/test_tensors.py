@@ -12,6 +12,10 @@ SHAPES = {
     "rank3": ("rank3", (2, 3, 2)),
     "large": ("echo-fp32", (128, 2048)),
 }
+GIVEN = {
+    "halves_given": ("gives-fp16", 0.5, "FP16"),
+    "bytes_given": ("gives-bytes", b"\xff\x00\xfe", "BYTES"),
+}
 
 
 def echoed(door, model, x):
@@ -119,3 +123,12 @@ def test_one_of_several_outputs(doors, dialect):
 
         assert set(found) == ({"half", "next"} if differs else {"next"})
         same(found["next"], inputs["b"] + 1)
+
+
+@pytest.mark.parametrize(("dialect", "operation"), cells(GIVEN))
+def test_an_answer_that_is_hard_to_carry(doors, dialect, operation):
+    model, value, dtype = GIVEN[operation]
+
+    with meets(dialect, operation):
+        found = doors[dialect].predict(model, {"x": np.zeros((2, 3), np.float32)}).tensors
+        same(found["y"], array([[value], [value]], dtype))

@@ -1,6 +1,6 @@
 import pytest
 
-from inferd.scheduling.spin import CALM, FAST, PATIENCE, REST, Spin
+from inferd.scheduling.spin import CALM, FAST, PATIENCE, PROBE, REST, Spin
 
 
 def test_it_is_calm_after_batches_of_one_request_and_no_more_after_one_of_two():
@@ -36,3 +36,22 @@ def test_useless_waits_make_it_rest():
 
     assert [spin.worth(0.0) for _ in range(REST)] == [False] * REST
     assert spin.worth(0.0)
+
+
+def test_now_and_then_it_does_not_wait_to_see_whether_others_come():
+    spin = Spin()
+
+    waits = [spin.worth(0.0) for _ in range(3 * PROBE)]
+
+    assert waits.count(False) == 3
+
+
+def test_a_request_that_comes_while_another_runs_ends_the_calm():
+    spin = Spin()
+    for _ in range(CALM):
+        spin.ran(1)
+
+    spin.crowded()
+
+    assert not spin.calm
+    assert not any(spin.worth(0.0) for _ in range(REST))

@@ -97,6 +97,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("large", "a megabyte", _SHAPES),
     Operation("several", "several inputs and outputs of any shape", _ASKED),
     Operation("columns", "several inputs and outputs of one value", _ASKED),
+    Operation("halves_given", "FP16 in answers", _ASKED),
+    Operation("bytes_given", "bytes that are not UTF-8 in answers", _ASKED),
     Operation("one_output", "one of several outputs", _ASKED),
     Operation("version", "a version by its number", _NAMES),
     Operation("label", "a version by its label", _NAMES),
@@ -154,6 +156,8 @@ _ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("sagemaker_npy sagemaker_npz", "zero_bytes", None,
      "numpy's arrays of texts drop zeros at the end, before anything is sent"),
     (_JSON, "infinities", None, "read as bare tokens, written as `null`, which is NaN"),
+    ("oip client_json", "halves_given bytes_given", "unsupported", "JSON cannot carry the answer"),
+    ("sagemaker_csv", "bytes_given", "unsupported", "a table is text"),
     # Shapes.
     ("tfs_rows kserve", "scalar", "invalid_input", "a single value has no rows"),
     ("sagemaker_lines sagemaker_csv", "scalar", "unsupported_media", "a single value has no rows"),
@@ -163,7 +167,7 @@ _ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     (f"tfs_rows kserve {_CONTAINER} sagemaker_runtime", "no_rows", "invalid_input",
      "at least one example is needed"),
     ("sagemaker_csv", "empty_rows", "invalid_input", "an empty line is no row"),
-    # Names.
+    # What is asked for, what is told.
     ("sagemaker_npy", "several columns one_output missing_input", "unsupported_media",
      "a file holds one array"),
     ("tfs_rows tfs_columns kserve sagemaker_lines sagemaker_csv sagemaker_npz", "one_output", None,
@@ -189,6 +193,7 @@ _ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("embeddings", "whole pieces early_failure late_failure stop", "invalid_input",
      "the API is one of vectors"),
 )  # fmt: skip
+"""Dialects, operations, and the ``Limit`` of each pair of them: its kind and why."""
 
 
 def _limits() -> dict[tuple[str, str], Limit]:

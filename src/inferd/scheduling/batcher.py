@@ -113,6 +113,7 @@ class Batcher:
                 if self._spin.worth(self.costs.seconds(1)):
                     self._spin.waited(executor.spin(LONGEST))
                 return
+            self._spin.crowded()
         queue.push(entry)
         if not self._scheduled:
             self._scheduled = True

@@ -4,7 +4,8 @@ With one client at a time, most of the latency of a model of some microseconds i
 asleep and being woken. If only one request is under way and the model is fast, looking for the
 answer for a moment is quicker than sleeping. It must never cost others: at most ``LONGEST`` seconds,
 only while requests come one by one, and not at all for a while when answers do not come in time (the
-machine is busy).
+machine is busy), or when a second request comes meanwhile. That cannot be seen while waiting, which
+would keep many clients in single file for ever, so now and then the front does not wait.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ FAST = 50e-6
 CALM = 8
 PATIENCE = 4
 REST = 256
+PROBE = 16
 
 
 class Spin:
     """Counts single requests and useless waits."""
 
-    __slots__ = ("_misses", "_rest", "_singles")
+    __slots__ = ("_misses", "_rest", "_singles", "_waits")
 
     def __init__(self) -> None:
         self._singles = 0
         self._misses = 0
         self._rest = 0
+        self._waits = 0
 
     @property
     def calm(self) -> bool:
@@ -42,7 +45,13 @@ class Spin:
         if self._rest:
             self._rest -= 1
             return False
-        return True
+        self._waits += 1
+        return self._waits % PROBE != 0
+
+    def crowded(self) -> None:
+        """Hear that a request came while another ran."""
+        self._singles = 0
+        self._rest = REST
 
     def waited(self, answered: bool) -> None:
         """Hear whether the answer came in time."""
