@@ -70,6 +70,19 @@ def test_a_version_still_loading_has_no_schemas():
     assert "/models/m/predict" not in made(loading)["paths"]
 
 
+def test_explanations_are_described_by_the_signature_of_the_explainer():
+    found = made(version(explainer="i"), version("n", explainer="none"), version("i", sig=IMAGE))
+    operation = found["paths"]["/v1/models/m:explain"]["post"]
+
+    assert operation["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/m.1.ExplainRequest"
+    }
+    schemas = found["components"]["schemas"]
+    assert schemas["m.1.ExplainRequest"] == schemas["i.1.PredictRequest"]
+    assert "/v1/models/m/versions/1:explain" in found["paths"]
+    assert {"/v1/models/n:explain", "/v1/models/i:explain"}.isdisjoint(found["paths"])
+
+
 def test_the_planes_are_told_apart():
     paths = made()["paths"]
 

@@ -81,7 +81,7 @@ def test_what_only_one_plane_offers_on_a_shared_path_is_said():
 
 
 def test_doors_that_never_answer_document_no_answer():
-    responses = told()["paths"]["/v1/models/{name}:explain"]["post"]["responses"]
+    responses = told()["paths"]["/endpoints/{name}/async-invocations"]["post"]["responses"]
 
     assert "200" not in responses
-    assert "501" in responses
+    assert "400" in responses

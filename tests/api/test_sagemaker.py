@@ -161,7 +161,7 @@ def test_errors_are_those_of_the_api(path, more, kind, status):
 def test_another_method_is_an_error_of_the_api():
     answer = Server(version()).get("/endpoints/m/invocations")
 
-    assert headers(answer)["x-amzn-errortype"] == "ValidationError"
+    assert headers(answer)["x-amzn-errortype"] == "UnknownOperationException"
 
 
 @pytest.mark.parametrize(

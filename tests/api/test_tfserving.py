@@ -105,6 +105,77 @@ def test_classify_and_regress():
         assert (response.status, ":predict" in value(response)["error"]) == (501, True)
 
 
+def parts(x):
+    return {"part": x / 3, "sum": x.sum(axis=1)}
+
+
+PARTS = signature([("x", "FP32", [-1, 3])], [("part", "FP32", [-1, 3]), ("sum", "FP32", [-1])])
+
+
+def explained():
+    """A model, and its explainer in two versions, of which the second answers."""
+    return Server(
+        version(labels=LABELS, explainer="why"), version(number="2", labels=LABELS, explainer="why"),
+        version("why"), version("why", "2", PARTS, parts),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["", "/versions/1", "/versions/2", "/labels/stable"])
+def test_the_explainer_is_asked_with_the_same_body(place):
+    server = explained()
+    rows = {"instances": [[3, 6, 9]]}
+    for _ in range(2):  # the second time from what is remembered
+        response = server.post(f"/v1/models/m{place}:explain", rows)
+
+        assert value(response) == {"explanations": [{"part": [1.0, 2.0, 3.0], "sum": 18.0}]}
+    columns = server.post(f"/v1/models/m{place}:explain", {"inputs": {"x": [[3, 6, 9]]}})
+    assert value(columns) == {"explanations": {"part": [[1.0, 2.0, 3.0]], "sum": [18.0]}}
+    assert value(server.post(f"/v1/models/m{place}:predict", rows)) == {"predictions": [[6.0]]}
+
+
+def test_the_explainer_reads_the_body_by_its_own_signature():
+    other = signature([("text", "BYTES", [-1])])
+    server = Server(version(explainer="why"), version("why", sig=other))
+
+    response = server.post("/v1/models/m:explain", ROWS)
+
+    assert response.status == 400
+    assert "instances[0] is a list where one value is expected" in value(response)["error"]
+    assert server.observed[-1][5] == "why", "it is counted as the explainer's"
+
+
+def test_an_explainer_that_does_not_serve_is_named_with_its_model():
+    server = explained()
+    path = "/v1/models/m:explain"
+    assert server.post(path, ROWS).status == 200
+
+    for each in server.table.versions("why"):
+        each.state, each.reason = FAILED, "no memory"
+    server.table.changed("why")
+    down = server.post(path, ROWS)
+    for each in server.table.versions("why"):
+        server.table.remove("why", each.version)
+    gone = server.post(path, ROWS)
+
+    assert (down.status, "retry-after" in headers(down)) == (503, True)
+    assert value(down)["error"] == (
+        "the explainer of model 'm' does not answer: model 'why' version 2 is failed: no memory"
+    )
+    assert gone.status == 404
+    assert value(gone)["error"].startswith("the explainer 'why' of model 'm' is not served")
+
+
+def test_a_model_that_does_not_serve_is_not_explained():
+    server = explained()
+    path = "/v1/models/m/versions/1:explain"
+    assert server.post(path, ROWS).status == 200
+
+    server.table.find("m", "1").state = FAILED
+    server.table.changed("m")
+
+    assert server.post(path, ROWS).status == 503
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "message"),
     [
@@ -118,6 +189,7 @@ def test_classify_and_regress():
         ("POST", "/v1/models/m:predict", {**ROWS, "signature_name": "x"}, 400, "no signature 'x'"),
         ("POST", "/v1/models/broken:predict", ROWS, 503, "bad file"),
         ("POST", "/v1/models/m:explain", ROWS, 501, "offers no explanations"),
+        ("POST", "/v1/models/m/labels/stable:explain", ROWS, 501, "offers no explanations"),
         ("POST", "/v1/models/n:explain", ROWS, 404, "no model named"),
         ("POST", "/v1/models/m", ROWS, 405, "POST is not offered here"),
         ("GET", "/v1/models/n", b"", 404, "no model named"),

@@ -8,14 +8,16 @@ from inferd.api.routes import ROUTES
 from inferd.api.tfserving_schemas import (
     KINDS,
     MAKERS,
+    OF_EXPLAINER,
     classify_response,
     examples_request,
+    explain_response,
     predict_request,
     predict_response,
     regress_response,
 )
 from inferd.codecs.tfexamples import ClassifyCodec, RegressCodec
-from inferd.codecs.tfserving import COLUMN, ROW, TFServingCodec
+from inferd.codecs.tfserving import COLUMN, ROW, ExplainCodec, TFServingCodec
 from inferd.core.errors import InvalidInput
 
 VECTOR = signature([("x", "FP32", [-1, 2])])
@@ -70,6 +72,9 @@ def test_answers_fit_their_schema(sig, form):
 
     assert fits(predict_response(sig), answer)
     assert not fits(predict_response(sig), {**answer, "more": 1})
+    explanation = orjson.loads(ExplainCodec(sig).encode(outputs, form=form))
+    assert fits(explain_response(sig), explanation)
+    assert not fits(explain_response(sig), answer)
 
 
 def test_examples_and_results_fit_theirs():
@@ -84,3 +89,4 @@ def test_examples_and_results_fit_theirs():
 def test_every_door_names_its_schemas():
     assert set(MAKERS) == {f"{k}{part}" for k in KINDS.values() for part in ("Request", "Response")}
     assert set(KINDS) < {route.door for route in ROUTES}
+    assert set(OF_EXPLAINER) < set(MAKERS)

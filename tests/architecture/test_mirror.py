@@ -9,7 +9,6 @@ ELSEWHERE = {
     "api/loading.py": "a Protocol: tests/server/test_loading.py has its implementation",
     "core/runtime.py": "a Protocol: its contract is tested on every runtime",
     "transport/lifetime.py": "test_limits.py (time), test_server.py (stop), test_connection.py (end)",
-    "core/servable.py": "a Protocol: its contract is tested on every servable",
 }
 """Modules without a test file of their name, and where they are tested."""
 

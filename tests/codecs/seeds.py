@@ -177,6 +177,7 @@ _MAKERS = {
     registry.TFSERVING: _tfserving,
     registry.TF_CLASSIFY: _examples,
     registry.TF_REGRESS: _examples,
+    registry.TF_EXPLAIN: _tfserving,
     registry.EMBEDDINGS: _embeddings,
     JSON: _sagemaker,
     JSON_LINES: _lines,

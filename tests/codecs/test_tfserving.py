@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.codecs.signatures import signature
 
 from inferd.codecs.base import MAX_ROWS
-from inferd.codecs.tfserving import COLUMN, ROW, TFServingCodec
+from inferd.codecs.tfserving import COLUMN, ROW, ExplainCodec, TFServingCodec
 from inferd.core.errors import InvalidInput, TooLarge
 from inferd.core.plan import BatchPlan
 
@@ -182,6 +182,13 @@ def test_one_output_stands_alone():
     assert encode(VECTOR, {"y": Y}, ROW) == b'{"predictions":[[0.5],[1.0]]}'
     assert encode(VECTOR, {"y": Y}, COLUMN) == b'{"outputs":[[0.5],[1.0]]}'
     assert encode(SCALAR, {"y": np.float32(7)}, COLUMN) == b'{"outputs":7.0}'
+
+
+def test_explanations_have_one_key_in_either_form():
+    codec, rows = ExplainCodec(VECTOR), [{"y": Y[:1]}, {"y": Y[1:]}]
+
+    for form, outputs in ((ROW, {"y": Y}), (COLUMN, {"y": Y}), (ROW, rows), (COLUMN, rows)):
+        assert codec.encode(outputs, form=form) == b'{"explanations":[[0.5],[1.0]]}'
 
 
 def test_several_outputs_are_named():

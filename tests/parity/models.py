@@ -48,8 +48,8 @@ PROCESSES = ("every", "held", "slow", "fails", "teller", "embeds", "echo-fp32")
 """Models with a worker of their own; the rest run inside the server, to start in little time."""
 
 _MORE = {
-    "teller": "task: generate\nbatching: {max_size: 2}\n",
-    "embeds": "task: embed\nbatching: {max_size: 1}\n",
+    "teller": "task: generate\nversion_labels: {stable: 1}\nbatching: {max_size: 2}\n",
+    "embeds": "task: embed\nversion_labels: {stable: 1}\nbatching: {max_size: 1}\n",
     "held": "batching: {max_size: 1}\n",
     "versioned": "version_labels: {stable: 1, canary: 2}\n",
 }

@@ -39,6 +39,7 @@ load_timeout: 3m
 recycle_after: 100
 executor: inline
 version_labels: {stable: 1, canary: "2"}
+explainer: why
 """
 
 
@@ -64,6 +65,7 @@ def test_every_key_reaches_its_field(read, tmp_path):
     assert (fields["run_timeout"], fields["load_timeout"], fields["replay"]) == (1.5, 180.0, False)
     assert fields["signature"]["inputs"][0]["shape"] == [-1, 4]
     assert fields["version_labels"] == {"stable": "1", "canary": "2"}
+    assert fields["explainer"] == "why"
     assert set(fields) - {"artifact"} <= set(ModelSpec.__dataclass_fields__)
 
 
@@ -108,6 +110,7 @@ def test_automatic_is_the_default_and_can_be_said(read):
         pytest.param("version_labels: {a: v1}", "version_labels.a: must be the number of a version, not 'v1'", id="version"),
         pytest.param("version_labels: {a: true}", "must be the number of a version, not True", id="version-bool"),
         pytest.param("version_labels: {a: -1}", "must be the number of a version, not -1", id="version-negative"),
+        pytest.param("explainer: [why]", "explainer: must be text, not ['why']", id="explainer"),
         pytest.param("replay: maybe", "replay: must be true or false", id="flag"),
         pytest.param("run_timeout: 0", "longer than nothing", id="timeout"),
         pytest.param("signature: {inputs: []}", "signature.inputs: must be a list of tensors", id="empty"),

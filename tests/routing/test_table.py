@@ -133,3 +133,15 @@ def test_a_version_is_replaced_whole_and_removed():
 
     assert [v.model for v in subject.all()] == ["digits"]
     assert subject.resolve(None).model == "digits"
+
+
+def test_a_label_is_as_good_as_a_number_at_every_door():
+    table = RouteTable()
+    for number in ("1", "2"):
+        table.put(
+            Version("m", number, READY, servable=object(), labels={"stable": "1", "next": "9"})
+        )
+
+    assert table.find("m", "stable").version == table.resolve("m", "stable").version == "1"
+    with pytest.raises(NotFound, match="no version '9'"):
+        table.find("m", "next")

@@ -45,10 +45,14 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfserving")
     model = folder / "models" / "half_plus_three"
     (model / "1").mkdir(parents=True)
-    (model / "1" / "half_plus_three.py").write_text(*blocks("python"))
+    plus_three, slope = blocks("python")
+    (model / "1" / "half_plus_three.py").write_text(plus_three)
     (model / "model.yaml").write_text(*blocks("yaml"))
+    (folder / "models" / "slope" / "1").mkdir(parents=True)
+    (folder / "models" / "slope" / "1" / "slope.py").write_text(slope)
     (folder / "models" / "affine" / "1").mkdir(parents=True)
     models.affine(folder / "models" / "affine" / "1" / "affine.onnx")
+    (folder / "models" / "affine" / "model.yaml").write_text("explainer: affine\n")
     (folder / "models" / "talk" / "1").mkdir(parents=True)
     (folder / "models" / "talk" / "1" / "talk.py").write_text(TALK)
     with serving(folder / "server", folder / "models") as running:
@@ -112,6 +116,16 @@ def test_a_model_that_generates_answers_whole(url):
     answer = httpx.post(f"{url}/v1/models/talk:predict", json=body)
 
     assert answer.json() == {"predictions": ["a0 a1 a2 ", "b0 b1 b2 "]}
+
+
+@pytest.mark.parametrize("rows", [1, 20_000], ids=["small", "large"])
+def test_an_explainer_is_asked_small_and_through_the_codec_worker(url, rows):
+    """A model may be its own."""
+    body = {"instances": [[1, 2, 3, 4.5]] * rows}
+
+    answer = httpx.post(f"{url}/v1/models/affine/versions/1:explain", json=body, timeout=60)
+
+    assert answer.json() == {"explanations": [[3, 5, 7, 10]] * rows}
 
 
 @pytest.mark.parametrize("form", [ROW, COLUMN])

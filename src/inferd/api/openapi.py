@@ -16,6 +16,7 @@ from inferd.api.routes import CONTROL, DATA, INFER, PUBLIC, ROUTES, Route
 from inferd.codecs.answers import ANSWERS, offers
 from inferd.codecs.media import JSON, NPY, NPZ, OCTETS, accepts
 from inferd.codecs.sagemaker import bodies
+from inferd.core.errors import NotFound
 from inferd.core.signature import Signature
 from inferd.routing.table import RouteTable, Version
 
@@ -73,7 +74,9 @@ def document(
                 del item[method]["servers"]
     for loaded in table.all():
         if loaded.signature is not None:
-            _add_version(paths, names, loaded, is_default=table.find(loaded.model) is loaded)
+            key = _component(f"{loaded.model}.{loaded.version}", names)
+            _add_schemas(names, key, loaded.signature, _explained_by(table, loaded))
+            _add_version(paths, names, key, loaded, is_default=table.find(loaded.model) is loaded)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -182,10 +185,18 @@ def _responses(route: Route, good: Document, signature: Signature | None = None)
     return found
 
 
-def _add_version(paths: Document, names: Document, loaded: Version, *, is_default: bool) -> None:
-    """Add the predicting routes of one version, with its schemas."""
-    assert loaded.signature is not None
-    key = _component(f"{loaded.model}.{loaded.version}", names)
+def _explained_by(table: RouteTable, loaded: Version) -> Signature | None:
+    """Return the signature of the explainer of a version, ``None`` where none is loaded."""
+    try:
+        return table.find(loaded.explainer).signature if loaded.explainer else None
+    except NotFound:
+        return None
+
+
+def _add_schemas(
+    names: Document, key: str, signature: Signature, explainer: Signature | None
+) -> None:
+    """Add the schemas of one version under names that begin with ``key``."""
     makers = {
         "Request": schemas.simple_request, "Response": schemas.simple_response,
         "InferRequest": schemas.oip_request, "InferResponse": schemas.oip_response,
@@ -194,9 +205,20 @@ def _add_version(paths: Document, names: Document, loaded: Version, *, is_defaul
         **tfserving_schemas.MAKERS, **sagemaker_schemas.MAKERS,
     }  # fmt: skip
     for suffix, make in makers.items():
-        names[f"{key}.{suffix}"] = make(loaded.signature)
+        described = explainer if suffix in tfserving_schemas.OF_EXPLAINER else signature
+        if described is not None:
+            names[f"{key}.{suffix}"] = make(described)
+
+
+def _add_version(
+    paths: Document, names: Document, key: str, loaded: Version, *, is_default: bool
+) -> None:
+    """Add the predicting routes of one version, as far as there are schemas for them."""
+    assert loaded.signature is not None
     for route in ROUTES:
         if route.door not in _KINDS or "{name}" not in route.template:
+            continue
+        if f"{key}.{_KINDS[route.door]}Request" not in names:
             continue
         if "{version}" not in route.template and not is_default:
             continue

@@ -181,15 +181,7 @@ BODILESS: tuple[str, ...] = ("sm_ping", "triton_load", "triton_unload")
 """Doors that answer 200 with nothing."""
 
 NEVER: dict[str, dict[str, str]] = {
-    "tfs_explain": {
-        "400": "The request is wrong.",
-        "404": "No such model or version.",
-        "413": "The body is too large.",
-        "415": "The coding of the body is not taken.",
-        "501": "No model explains its answers.",
-        "503": "Not serving now; see Retry-After.",
-    },
-    "sm_endpoint_async": {"400": "Asynchronous invocations are not offered."},
+    "sm_endpoint_async": {"400": "Asynchronous invocations are not offered."}
 }
 """Doors that never answer 200, and what they refuse with."""
 

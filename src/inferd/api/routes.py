@@ -107,13 +107,15 @@ def _tfserving() -> tuple[Route, ...]:
         *(row("GET", f"{path}/metadata", "tfs_metadata", f"Metadata of {whom}")
           for path, whom in places),
     ]  # fmt: skip
-    asked = (("predict", "Ask"), ("classify", "Classify with"), ("regress", "Regress with"))
+    asked = (
+        ("predict", "Ask"), ("classify", "Classify with"), ("regress", "Regress with"),
+        ("explain", "Ask the explainer of"),
+    )  # fmt: skip
     for verb, what in asked:
         rows += [
             row("POST", f"{path}:{verb}", f"tfs_{verb}{'_label' * (_L in path)}", f"{what} {whom}")
             for path, whom in places
         ]
-    rows.append(row("POST", f"{one}:explain", "tfs_explain", "Explain an answer: not offered"))
     return tuple(rows)
 
 

@@ -1,6 +1,7 @@
 """Doors of TensorFlow Serving (REST) and of KServe's first protocol, which share their paths.
 
-A version is named by its number or by a label that ``model.yaml`` gives it. The status of a model is
+A version is named by its number or by a label that ``model.yaml`` gives it. An explainer is another
+model, named by ``model.yaml`` too: it gets the body of an explain request as its own. The status of a model is
 503 where it is not ready, as KServe's clients ask it; that of one version is always 200, as TensorFlow
 Serving's are told the state in the body.
 
@@ -17,10 +18,10 @@ from inferd.api.modelslist import model_card, models_list, status
 from inferd.api.plane import Door
 from inferd.api.reply import PredictingDoor
 from inferd.codecs import json
-from inferd.codecs.registry import TF_CLASSIFY, TF_REGRESS, TFSERVING
+from inferd.codecs.registry import TF_CLASSIFY, TF_EXPLAIN, TF_REGRESS, TFSERVING
 from inferd.codecs.tfmetadata import metadata
 from inferd.core.clock import Clock
-from inferd.core.errors import Unavailable, Unsupported
+from inferd.core.errors import NotFound, Unavailable, Unsupported
 from inferd.routing.table import RouteTable, Version
 from inferd.transport.message import HTTPRequest, HTTPResponse
 
@@ -34,31 +35,55 @@ class TFServingDoors:
 
     def predict(self, request: HTTPRequest, call: Call) -> Target:
         """Aim at the version that a predict request asks."""
-        return self._target(call, TFSERVING)
+        return self._target(self._asked(call), TFSERVING)
 
     def classify(self, request: HTTPRequest, call: Call) -> Target:
         """Aim at the version that a classify request asks."""
-        return self._target(call, TF_CLASSIFY)
+        return self._target(self._asked(call), TF_CLASSIFY)
 
     def regress(self, request: HTTPRequest, call: Call) -> Target:
         """Aim at the version that a regress request asks."""
-        return self._target(call, TF_REGRESS)
+        return self._target(self._asked(call), TF_REGRESS)
 
-    def _target(self, call: Call, dialect: str) -> Target:
-        if _by_label(call):
-            version = self._find(call)
-            self._table.resolve(version.model, version.version)
-        else:
-            version = resolve(self._table, call)
+    def explain(self, request: HTTPRequest, call: Call) -> Target:
+        """Aim at the explainer of the version that an explain request names.
+
+        Raises ``Unsupported`` where it has none, ``NotFound`` or ``Unavailable`` where that does not
+        serve.
+        """
+        explainer = self._explainer(self._asked(call))
+        call.model, call.version = explainer.model, explainer.version
+        return self._target(explainer, TF_EXPLAIN)
+
+    def _asked(self, call: Call) -> Version:
+        """Return the version that a path names, which answers now."""
+        if not _by_label(call):
+            return resolve(self._table, call)
+        version = self._find(call)
+        return self._table.resolve(version.model, version.version)
+
+    def _explainer(self, version: Version) -> Version:
+        name = version.explainer
+        if name is None:
+            raise Unsupported(
+                f"model {version.model!r} offers no explanations",
+                help="ask with :predict; `explainer: NAME` in its model.yaml names a model that explains",
+            )
+        try:
+            return self._table.resolve(name)
+        except NotFound as error:
+            raise NotFound(
+                f"the explainer {name!r} of model {version.model!r} is not served", help=error.help
+            ) from None
+        except Unavailable as error:
+            raise Unavailable(
+                f"the explainer of model {version.model!r} does not answer: {error.message}",
+                retry_after=error.retry_after,
+            ) from None
+
+    def _target(self, version: Version, dialect: str) -> Target:
         codec = self._inference.codecs(version).dialect(dialect)
         return Target(version, dialect, codec, codec)
-
-    async def explain(self, request: HTTPRequest, call: Call) -> HTTPResponse:
-        """Say that no model explains its answers."""
-        version = resolve(self._table, call)
-        raise Unsupported(
-            f"model {version.model!r} offers no explanations", help="ask with :predict"
-        )
 
     async def alive(self, request: HTTPRequest, call: Call) -> HTTPResponse:
         """Say that the server lives."""
@@ -111,13 +136,13 @@ def tfserving_doors(
         "tfs_model": doors.model,
         "tfs_status": doors.status,
         "tfs_metadata": doors.metadata,
-        "tfs_explain": doors.explain,
     }
     # What a door remembers goes by the values of the path: labels and versions are doors of their own.
     predicting = {
         f"tfs_{name}": PredictingDoor(aim, inference, clock)
         for verb, aim in (
             ("predict", doors.predict), ("classify", doors.classify), ("regress", doors.regress),
+            ("explain", doors.explain),
         )
         for name in (verb, f"{verb}_label")
     }  # fmt: skip

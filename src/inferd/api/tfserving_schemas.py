@@ -41,19 +41,31 @@ def predict_request(signature: Signature) -> Schema:
 
 def predict_response(signature: Signature) -> Schema:
     """Return the schema of the answer to either form."""
-    outputs = signature.outputs
-    if len(outputs) == 1:
-        rows = columns = nested(outputs[0].dtype, outputs[0].shape)
-    else:
-        row = _object({s.name: nested(s.dtype, s.shape[1:]) for s in outputs}, closed=True)
-        rows = {"type": "array", "items": row}
-        columns = _object({s.name: nested(s.dtype, s.shape) for s in outputs}, closed=True)
+    rows, columns = _answers(signature)
     return {
         "oneOf": [
             _object({"predictions": rows}, closed=True),
             _object({"outputs": columns}, closed=True),
         ]
     }
+
+
+def explain_response(signature: Signature) -> Schema:
+    """Return the schema of the answer of an explainer of that signature, to either form."""
+    rows, columns = _answers(signature)
+    values = rows if rows == columns else {"anyOf": [rows, columns]}
+    return _object({"explanations": values}, closed=True)
+
+
+def _answers(signature: Signature) -> tuple[Schema, Schema]:
+    """Return the schemas of the outputs as rows and as columns."""
+    outputs = signature.outputs
+    if len(outputs) == 1:
+        whole = nested(outputs[0].dtype, outputs[0].shape)
+        return whole, whole
+    row = _object({s.name: nested(s.dtype, s.shape[1:]) for s in outputs}, closed=True)
+    columns = _object({s.name: nested(s.dtype, s.shape) for s in outputs}, closed=True)
+    return {"type": "array", "items": row}, columns
 
 
 def examples_request(signature: Signature) -> Schema:
@@ -87,15 +99,22 @@ def regress_response(signature: Signature) -> Schema:
     return _results({"type": "number"})
 
 
-KINDS = {"tfs_predict": "Predict", "tfs_classify": "Classify", "tfs_regress": "Regress"}
+KINDS = {
+    "tfs_predict": "Predict", "tfs_classify": "Classify", "tfs_regress": "Regress",
+    "tfs_explain": "Explain",
+}  # fmt: skip
 """Doors, and how the names of their schemas begin."""
 
 MAKERS: dict[str, Callable[[Signature], Schema]] = {
     "PredictRequest": predict_request, "PredictResponse": predict_response,
     "ClassifyRequest": examples_request, "ClassifyResponse": classify_response,
     "RegressRequest": examples_request, "RegressResponse": regress_response,
+    "ExplainRequest": predict_request, "ExplainResponse": explain_response,
 }  # fmt: skip
 """What makes each schema."""
+
+OF_EXPLAINER = ("ExplainRequest", "ExplainResponse")
+"""The schemas that are made from the signature of a model's explainer."""
 
 
 def _results(item: Schema) -> Schema:

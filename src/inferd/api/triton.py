@@ -196,4 +196,5 @@ async def _events(chunks: AsyncIterator[Tensors], pieces: Pieces) -> AsyncIterat
 
 
 def _explained(error: InferdError) -> bytes:
-    return event({"error": f"{error.message} ({error.help})" if error.help else error.message})
+    text = f"{error.message} ({error.help})" if error.help else error.message
+    return event({"error": text, "kind": error.kind})

@@ -129,7 +129,8 @@ def explained(value: Any) -> tuple[str, str | None, str | None] | None:
     """Return message, help and kind of an error's JSON body, ``None`` where it is none."""
     found = value.get("error") if isinstance(value, dict) else None
     if isinstance(found, str):
-        return found, None, None
+        kind = value.get("kind")
+        return found, None, kind if isinstance(kind, str) else None
     if isinstance(found, dict) and isinstance(found.get("message"), str):
         help, kind = found.get("help"), found.get("kind")
         return (

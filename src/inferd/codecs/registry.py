@@ -15,7 +15,7 @@ from inferd.codecs.oip import OIPCodec, SplitCodec
 from inferd.codecs.sagemaker import OFFLOADED, SageMakerCodec
 from inferd.codecs.simple import SimpleCodec
 from inferd.codecs.tfexamples import ClassifyCodec, RegressCodec
-from inferd.codecs.tfserving import TFServingCodec
+from inferd.codecs.tfserving import ExplainCodec, TFServingCodec
 from inferd.core.errors import Unsupported, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
@@ -26,6 +26,7 @@ GENERATE = "oip_generate"
 TFSERVING = "tfserving"
 TF_CLASSIFY = "tfserving_classify"
 TF_REGRESS = "tfserving_regress"
+TF_EXPLAIN = "tfserving_explain"
 EMBEDDINGS = "openai_embeddings"
 _JSONCodec = (
     SimpleCodec
@@ -43,6 +44,7 @@ _JSON: dict[str, type[_JSONCodec]] = {
     TFSERVING: TFServingCodec,
     TF_CLASSIFY: ClassifyCodec,
     TF_REGRESS: RegressCodec,
+    TF_EXPLAIN: ExplainCodec,
     EMBEDDINGS: EmbeddingsCodec,
 }
 JSON_DOORS: tuple[str, ...] = tuple(_JSON)

@@ -14,14 +14,15 @@ FP16, which TensorFlow Serving does not read from JSON, is read like any other f
 not known are ignored, as by the protocol's own servers; ``parameters`` are passed to models that
 generate. A structured CloudEvent is its ``data``.
 
-Source: tensorflow/serving, ``g3doc/api_rest.md`` and ``util/json_tensor.cc``.
+Sources: tensorflow/serving, ``g3doc/api_rest.md`` and ``util/json_tensor.cc``; KServe,
+``predict-api/v1``.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,12 @@ COLUMN = "column"
 BYTES_SUFFIX = "_bytes"
 """An output whose name ends so holds bytes: it is written in base64."""
 
-_KEYS = {ROW: "predictions", COLUMN: "outputs"}
-
 
 class TFServingCodec:
     """Encoder and decoder of predict requests for one version of a model."""
+
+    keys: Mapping[str, str] = {ROW: "predictions", COLUMN: "outputs"}
+    """The member of an answer that holds the values, for each form of requests."""
 
     def __init__(
         self, signature: Signature, plan: BatchPlan | None = None, max_depth: int = json.MAX_DEPTH
@@ -208,13 +210,19 @@ class TFServingCodec:
         """Encode a predict response in the form of the request."""
         form = form or ROW
         if isinstance(outputs, list):
-            return dumps({_KEYS[form]: _unequal(outputs, form)})
+            return dumps({self.keys[form]: _unequal(outputs, form)})
         if form == ROW:
             _check_rows(outputs)
         values = {name: _value(name, array) for name, array in outputs.items()}
         if len(values) == 1:
-            return dumps({_KEYS[form]: next(iter(values.values()))})
-        return dumps({_KEYS[form]: values if form == COLUMN else _by_row(values)})
+            return dumps({self.keys[form]: next(iter(values.values()))})
+        return dumps({self.keys[form]: values if form == COLUMN else _by_row(values)})
+
+
+class ExplainCodec(TFServingCodec):
+    """The same for explain requests, which KServe answers under one key whatever their form."""
+
+    keys = dict.fromkeys((ROW, COLUMN), "explanations")
 
 
 def read(body: bytes, max_depth: int) -> dict[str, Any]:

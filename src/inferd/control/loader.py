@@ -300,8 +300,9 @@ class Loader:
 
 def _new(spec: ModelSpec) -> LoadedModel:
     version = Version(
-        spec.name, spec.version, task=spec.task, runtime=spec.runtime, labels=spec.version_labels
-    )
+        spec.name, spec.version, task=spec.task, runtime=spec.runtime, labels=spec.version_labels,
+        explainer=spec.explainer,
+    )  # fmt: skip
     model = LoadedModel(spec, version)
     version.describe = model.describe
     return model

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferd.core.errors import ConfigError, ModelFileError, nearest
-from inferd.repository.modelfile import NAME, OBJECT
+from inferd.repository.modelfile import NAME
+from inferd.repository.readers import OBJECT
 
 LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a model's name looks like; it is part of URLs, metrics and log lines."""

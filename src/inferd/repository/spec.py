@@ -41,8 +41,8 @@ class ModelSpec:
     so that they are all a runtime is given; ``places`` is ``file:line`` of what ``model.yaml`` says,
     by key, for messages. ``signature``: as declared, raw. ``modelfile``: the
     ``model.yaml`` read, if any. ``executor``: ``None`` is the server's.
-    ``version_labels``: names of versions of this model, whichever this one is. ``origin``: the PATH as the user gave it. Timeouts are
-    seconds.
+    ``version_labels``: names of versions of this model, whichever this one is. ``explainer``: the model
+    that explains this one's answers. ``origin``: the PATH as the user gave it. Timeouts are seconds.
     """
 
     name: str
@@ -64,6 +64,7 @@ class ModelSpec:
     recycle_after: int | None = None
     executor: str | None = None
     version_labels: Mapping[str, str] = field(default_factory=dict)
+    explainer: str | None = None
     modelfile: Path | None = None
     origin: str = ""
 

@@ -30,7 +30,7 @@ class Version:
     answers come in pieces. ``describe`` gives the live
     description of the control plane (costs, instances, memory). ``labels``: the versions of the model
     that have a name, by that name. ``created``: Unix seconds. ``classes``: the labels of its classes,
-    by number, where they are known.
+    by number, where they are known. ``explainer``: the model that explains its answers.
     """
 
     model: str
@@ -48,6 +48,7 @@ class Version:
     labels: Mapping[str, str] = field(default_factory=dict)
     created: float = field(default_factory=time.time)
     classes: tuple[str, ...] = ()
+    explainer: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -111,7 +112,7 @@ class RouteTable:
         return [v for name in self.names() for v in self.versions(name)]
 
     def find(self, model: str | None, version: str | None = None) -> Version:
-        """Return the version asked for, whatever its state.
+        """Return the version asked for by its text or by a label, whatever its state.
 
         ``model=None`` means the only model served. Raises ``NotFound``, or ``InvalidInput`` when
         several models are served and none was named.
@@ -128,6 +129,8 @@ class RouteTable:
         versions = self._models.get(model)
         if versions is None:
             raise self._unknown(model)
+        if version not in versions:
+            version = self._labels[model].get(version, version)
         if version not in versions:
             known = ", ".join(sorted(versions, key=_order))
             raise NotFound(f"model {model!r} has no version {version!r}", help=f"versions: {known}")
