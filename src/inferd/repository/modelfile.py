@@ -157,8 +157,8 @@ KEYS: tuple[Key, ...] = (
         auto_whole, option=True),
     Key("task", "word", "What the model is for (`classify`, `embed`, ...).", word),
     Key("version_labels", "mapping",
-        "Names of versions, for example `{stable: 1, canary: 2}`, under which TensorFlow Serving's "
-        "clients ask for them.", labels),
+        "Names of versions, for example `{stable: 1, canary: 2}`, under which clients may "
+        "ask for them.", labels),
     Key("explainer", "name of a model",
         "Another model that is served, which answers `:explain` of KServe's first protocol for this one.",
         text),
