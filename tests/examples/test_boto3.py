@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import re
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +97,22 @@ def server(repository):
 @pytest.fixture(scope="module")
 def runtime(server):
     host, port = server.data
-    return boto3.client(
+    client = boto3.client(
         "sagemaker-runtime", endpoint_url=f"http://{host}:{port}", region_name="eu-west-1",
         aws_access_key_id="none", aws_secret_access_key="none",
         config=botocore.Config(retries={"max_attempts": 0}),
     )  # fmt: skip
+    yield client
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_to_later_tests():
+    """botocore leaves the sockets of streams, closed or not, to the collector: have it come now."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def body_of(answer):
