@@ -94,7 +94,7 @@ def test_what_the_model_is_to_heed_goes_to_it():
     [
         ("temperature", 2.1), ("temperature", "1"), ("top_p", -0.1), ("top_p", True),
         ("presence_penalty", 3), ("frequency_penalty", -3), ("seed", 1.5), ("seed", 1 << 70),
-        ("n", 0), ("n", 129), ("max_tokens", 0), ("max_completion_tokens", -1), ("stream", 1),
+        ("n", 0), ("n", 129), ("max_tokens", 0), ("stream", 1),
         ("stop", 5), ("stop", [5]), ("stop", ["a"] * 5), ("stop", ""), ("stop", "x" * 257),
         ("stream_options", {}), ("user", 5), ("x", {"a": 1}),
         ("tools", [{}]), ("tool_choice", "required"), ("functions", [{}]), ("logprobs", True),
@@ -105,10 +105,13 @@ def test_what_the_model_is_to_heed_goes_to_it():
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [chat, completion], ids=["chat", "completion"])
 def test_a_field_of_wrong_kind_or_not_offered_is_refused_by_name(kind, name, value):
-    if kind is completion and name == "max_completion_tokens":
-        pytest.skip("not a field of completions")
     with pytest.raises(InvalidInput, match=f'^"{name}" '):
         kind(**{name: value})
+
+
+def test_a_wrong_limit_of_a_chat_is_refused_by_its_newer_name():
+    with pytest.raises(InvalidInput, match='^"max_completion_tokens" '):
+        chat(max_completion_tokens=-1)
 
 
 @pytest.mark.parametrize("kind", [chat, completion], ids=["chat", "completion"])

@@ -111,7 +111,7 @@ class Guard:
         if wanted is not None:
             seconds = min(timeout_of(wanted), self._settings.max_timeout)
         wish = header(b"x-priority")
-        priority = NORMAL if wish is None else _priority(wish)
+        priority = NORMAL if wish is None else priority_of(wish)
         accept = header(b"accept") or b""
         if route.dialect == SAGEMAKER_RUNTIME:  # where the operation streams, the header is renamed
             accept = header(b"x-amzn-sagemaker-accept") or accept
@@ -193,7 +193,8 @@ def _json_bytes(value: bytes) -> int:
     return int(value)
 
 
-def _priority(value: bytes) -> int:
+def priority_of(value: bytes) -> int:
+    """Return the priority that an ``X-Priority`` names; raises ``InvalidInput``."""
     found = _PRIORITIES.get(value.strip().lower())
     if found is None:
         raise InvalidInput(f"X-Priority {_shown(value)} is not known", help="high or normal")

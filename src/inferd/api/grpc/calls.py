@@ -19,7 +19,7 @@ from inferd.api.call import Call, RequestIds
 from inferd.api.errors import STATUS as HTTP_STATUS
 from inferd.api.grpc.errors import Status, explain
 from inferd.api.grpc.methods import Rpc
-from inferd.api.guard import Authorize, _priority, timeout_of
+from inferd.api.guard import Authorize, priority_of, timeout_of
 from inferd.api.inference import server_timing
 from inferd.api.plane import Observer
 from inferd.api.settings import ApiSettings
@@ -169,7 +169,7 @@ def asked(metadata: Any) -> Asked:
         if key == "x-request-timeout":
             found.timeout = timeout_of(value.encode())
         elif key == "x-priority":
-            found.priority = _priority(value.encode())
+            found.priority = priority_of(value.encode())
         elif key == "x-server-timing":
             found.timed = value == "1"
         else:
