@@ -131,9 +131,12 @@ def test_what_does_not_speak_http_is_said(sent, said):
 
         def answer():
             connection, _ = odd.accept()
-            connection.recv(1000)
-            connection.sendall(sent)
-            connection.close()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(sent)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1000):  # closing on unread bytes would reset the connection
+                    pass
 
         thread = threading.Thread(target=answer)
         thread.start()

@@ -13,11 +13,31 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from inferd.core.tensor import Tensors, as_bytes
+from inferd.core.trace import Trace
 
 Parameters = dict[str, str | int | float | bool]
 
 NORMAL = 0
 HIGH = 1
+ADMITTED = 2
+"""A later step of a request that was admitted already: it goes before new ones, and is not refused for
+the length of a queue. No client can ask for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTiming:
+    """One step of a pipeline.
+
+    ``start`` and ``end`` are monotonic seconds; ``error``: the kind of its error, ``None`` where it
+    answered; ``skipped``: its condition was false. ``timings``: of its answer, summed where it was mapped.
+    """
+
+    name: str
+    start: float
+    end: float
+    timings: Timings | None = None
+    error: str | None = None
+    skipped: bool = False
 
 
 @dataclass(slots=True)
@@ -26,6 +46,7 @@ class Timings:
 
     ``queue``: admission to dispatch. ``batch``: transfer, decode, transforms and collation.
     ``run``: the runtime alone. ``decode`` and ``encode``: the dialect's codec in the front.
+    ``steps``: those of a pipeline, in the order in which they ended.
     """
 
     queue: float = 0.0
@@ -34,14 +55,17 @@ class Timings:
     decode: float = 0.0
     encode: float = 0.0
     batch_size: int = 0
+    steps: tuple[StepTiming, ...] = ()
 
 
 @dataclass(slots=True)
 class Request:
     """One request to a model.
 
-    ``deadline`` is a monotonic time in seconds; ``priority`` is ``NORMAL`` or ``HIGH``; ``outputs``
-    names the outputs wanted (``None``: all). ``id`` is the request id of logs and traces.
+    ``deadline`` is a monotonic time in seconds; ``priority`` is ``NORMAL``, ``HIGH`` or ``ADMITTED``;
+    ``outputs`` names the outputs wanted (``None``: all). ``id`` is the request id of logs and traces.
+    ``trace``: the span this request is part of, where there is one; what is asked on its behalf is
+    a child of that.
     """
 
     model: str
@@ -52,6 +76,7 @@ class Request:
     id: str = ""
     deadline: float = float("inf")
     priority: int = NORMAL
+    trace: Trace | None = None
 
 
 @dataclass(slots=True)

@@ -30,7 +30,8 @@ class Version:
     answers come in pieces. ``describe`` gives the live
     description of the control plane (costs, instances, memory). ``labels``: the versions of the model
     that have a name, by that name. ``created``: Unix seconds. ``classes``: the labels of its classes,
-    by number, where they are known. ``explainer``: the model that explains its answers.
+    by number, where they are known. ``explainer``: the model that explains its answers. ``parts``:
+    the models that a pipeline asks.
     """
 
     model: str
@@ -49,6 +50,7 @@ class Version:
     created: float = field(default_factory=time.time)
     classes: tuple[str, ...] = ()
     explainer: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -71,6 +73,12 @@ class RouteTable:
         self.generation = 0
         self._default: dict[str, Version] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
+        self._only: Version | None = None
+        self._watchers: list[Callable[[str], None]] = []
+
+    def watch(self, watcher: Callable[[str], None]) -> None:
+        """Have ``watcher`` called with the name of a model whenever something of it changed."""
+        self._watchers.append(watcher)
 
     def put(self, version: Version) -> None:
         """Add or replace one version."""
@@ -96,6 +104,11 @@ class RouteTable:
             self._default[model] = (ready or versions)[-1]
         else:
             self._default.pop(model, None)
+        parts = {name for version in self._default.values() for name in version.parts}
+        whole = [version for name, version in self._default.items() if name not in parts]
+        self._only = whole[0] if len(whole) == 1 else None
+        for watcher in self._watchers:
+            watcher(model)
 
     def names(self) -> list[str]:
         """Return all model names, sorted."""
@@ -114,13 +127,13 @@ class RouteTable:
     def find(self, model: str | None, version: str | None = None) -> Version:
         """Return the version asked for by its text or by a label, whatever its state.
 
-        ``model=None`` means the only model served. Raises ``NotFound``, or ``InvalidInput`` when
+        ``model=None`` means the only model served, not counting those that are parts of a pipeline. Raises ``NotFound``, or ``InvalidInput`` when
         several models are served and none was named.
         """
         if model is None:
-            if len(self._default) != 1:
+            if self._only is None:
                 raise self._ambiguous()
-            return next(iter(self._default.values()))
+            return self._only
         if version is None:
             found = self._default.get(model)
             if found is None:

@@ -1,0 +1,1 @@
+"""Pipelines: graphs whose steps are servables, here or on other hosts."""

@@ -1,0 +1,1 @@
+"""A model that another server serves: replicas, balancing, retries; it speaks the Open Inference Protocol."""
