@@ -42,7 +42,8 @@ docs: setup ## write the generated tables of docs/ anew
 lock: setup ## resolve requirements.lock anew (everything but torch)
 	$(BIN)/pip install --quiet 'uv>=0.5'
 	$(BIN)/uv pip compile pyproject.toml constraints/torch-needs.in \
-		--extra grpc --extra image --extra pandas --extra text --extra quickstart --extra bench --extra dev \
+		--extra grpc --extra image --extra pandas --extra text --extra tracing --extra quickstart --extra notebook --extra ocr \
+		--extra bench --extra dev \
 		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
 		--quiet --output-file requirements.lock
 	@! grep -qE '^torch==' requirements.lock || { echo "torch must stay out of the lock"; exit 1; }
