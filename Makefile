@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-system check fix bench docs lock clean
+.PHONY: help setup serve ocr test test-system check fix bench docs lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ setup: ## make the virtual environment (quick, and without network, when nothing
 serve: setup ## build the quickstart models and serve them (ARGS="--port 9000 ...")
 	@$(BIN)/python -m examples.quickstart.build --out .quickstart
 	@exec $(BIN)/inferd serve .quickstart $(ARGS)
+
+ocr: setup ## prepare the OCR pipeline and serve it (ARGS="--port 9000 ...")
+	@$(BIN)/python -m examples.ocr.build --out .ocr
+	@exec $(BIN)/inferd serve .ocr $(ARGS)
 
 test: setup ## run the tests (ARGS="-k name ...")
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
@@ -49,5 +53,5 @@ lock: setup ## resolve requirements.lock anew (everything but torch)
 	@! grep -qE '^torch==' requirements.lock || { echo "torch must stay out of the lock"; exit 1; }
 
 clean: ## remove what was built and cached; the virtual environment stays
-	rm -rf .quickstart .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+	rm -rf .quickstart .ocr .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
 	find src tests examples benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -52,20 +52,24 @@ class Graph:
         return out
 
     def model(
-        self, inputs: Mapping[str, tuple[int, Dims]], outputs: Mapping[str, Dims]
+        self, inputs: Mapping[str, tuple[int, Dims]], outputs: Mapping[str, Dims | tuple[int, Dims]]
     ) -> ModelProto:
-        """Close the graph; inputs are name -> (ONNX type, shape), outputs are float32."""
+        """Close the graph; inputs are name -> (ONNX type, shape), outputs too, or float32 of a shape."""
         graph = helper.make_graph(
             self.nodes,
             "benchmark",
             [helper.make_tensor_value_info(n, t, s) for n, (t, s) in inputs.items()],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+            [helper.make_tensor_value_info(n, *_typed(out)) for n, out in outputs.items()],
             self.weights,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
         model.ir_version = IR_VERSION
         checker.check_model(model, full_check=True)
         return model
+
+
+def _typed(output: Any) -> tuple[int, Dims]:
+    return output if isinstance(output, tuple) else (TensorProto.FLOAT, output)
 
 
 def linear(g: Graph, x: str, inputs: int, outputs: int, *, gain: float = 1.0) -> str:
@@ -82,6 +86,24 @@ def mlp() -> ModelProto:
         hidden = g.op("Relu", linear(g, hidden, 128, 128, gain=1.5))
     g.op("Softmax", linear(g, hidden, 128, 3), out="probabilities", axis=-1)
     return g.model({"x": (TensorProto.FLOAT, ["batch", 4])}, {"probabilities": ["batch", 3]})
+
+
+def same(kind: int, dims: Dims, name: str, *, work: bool = False) -> ModelProto:
+    """Return a model that answers what it is given; ``work``: after as much arithmetic as T has.
+
+    ``name``: of its input; its output is called ``same``. It stands for the steps around a model, so
+    that a pipeline must answer just what the model in it does.
+    """
+    g = Graph(5)
+    if work:
+        hidden = g.op("Relu", linear(g, name, 4, 128, gain=2.0))
+        for _ in range(2):
+            hidden = g.op("Relu", linear(g, hidden, 128, 128, gain=1.5))
+        nothing = g.op("Mul", linear(g, hidden, 128, 4), g.filled(0.0, 1))
+        g.op("Add", name, nothing, out="same")
+    else:
+        g.op("Identity", name, out="same")
+    return g.model({name: (kind, dims)}, {"same": (kind, dims)})
 
 
 def means() -> ModelProto:

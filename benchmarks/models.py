@@ -3,7 +3,8 @@
 T: a 4 -> 3 MLP of about 10 microseconds, where the server is everything. M: a transformer shaped
 like all-MiniLM-L6-v2. C: a network shaped like ResNet-18. B: the means of a picture's colours, where
 moving the picture is everything. R: M in a repository whose ``model.yaml`` pads token ids of unequal
-length.
+length. S, I and H answer what they are given: S four numbers after the work of a T, I token ids,
+H the vector that M answers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ ROOT = Path(__file__).parent / ".models"
 REVISION = "1"
 """Part of every file's folder; raise it when a graph changes, so that old files are not reused."""
 
-LETTERS = "TMCB"
+FLOAT, INT64 = 1, 7
+"""Numbers of datatypes in ONNX."""
+
+LETTERS = "TMCBSIH"
 """The models that have a file of their own."""
 
 RAGGED_YAML = """\
@@ -32,7 +36,7 @@ preprocess:
 
 
 def path(name: str) -> Path:
-    """Return where the file of model ``T``, ``M``, ``C`` or ``B`` lies; build it when missing."""
+    """Return where the file of a model of ``LETTERS`` lies; build it when missing."""
     target = ROOT / REVISION / f"{name.lower()}.onnx"
     if not target.exists():
         _write(target, _builder(name)())
@@ -53,7 +57,12 @@ def ragged_repository() -> Path:
 def _builder(name: str) -> Callable[[], ModelProto]:
     from benchmarks import graphs
 
-    return {"T": graphs.mlp, "M": graphs.transformer, "C": graphs.resnet18, "B": graphs.means}[name]
+    return {
+        "T": graphs.mlp, "M": graphs.transformer, "C": graphs.resnet18, "B": graphs.means,
+        "S": lambda: graphs.same(FLOAT, ["batch", 4], "x", work=True),
+        "I": lambda: graphs.same(INT64, ["batch", "sequence"], "ids"),
+        "H": lambda: graphs.same(FLOAT, ["batch", 384], "vector"),
+    }[name]  # fmt: skip
 
 
 def _write(target: Path, model: ModelProto) -> None:

@@ -52,7 +52,7 @@ def measurements(
     for side in scenario.sides:
         if side.peer is not None and side.peer not in chosen:
             continue
-        reason = venvs.ensure(side.peer)[1] if side.peer is not None else ""
+        reason = venvs.ensure(side.peer)[1] if side.peer is not None else side.missing()
         if reason:
             outcome.absent[side.name] = f"skipped: {reason}"
             say(f"{scenario.name}: {side.name}: skipped: {reason}")

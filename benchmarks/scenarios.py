@@ -73,6 +73,14 @@ SCENARIOS: tuple[Scenario, ...] = (
              (sides.INFERD_GRPC, *sides.STREAM_PEERS), kind="grpc", pool="S", streams=8),
     Scenario("ragged", "MiniLM-shaped transformer, sentences of 4..128 tokens, tokens/s", "R", 128,
              (sides.FIRST_COME, sides.INFERD), "units_rate", "ragged"),
+    Scenario("P1", "pipelines of steps like T, 1 connection, median latency in ms", "T", 1,
+             (sides.INFERD, sides.ONE_STEP, sides.FIVE_STEPS), "p50_ms", ours=sides.FIVE_STEPS.name),
+    Scenario("R16", "M between two steps that change nothing, 16 connections, requests/s", "M", 16,
+             (sides.INFERD, sides.THREE_STEPS, sides.THREE_SERVICES), ours=sides.THREE_SERVICES.name),
+    Scenario("X64", "T behind NGINX, 64 connections, requests/s", "T", 64,
+             (sides.INFERD, sides.NGINX), ours=sides.NGINX.name),
+    Scenario("X1", "T behind NGINX, 1 connection, median latency in ms", "T", 1,
+             (sides.INFERD, sides.NGINX), "p50_ms", ours=sides.NGINX.name),
     Scenario("start", "from the command to the first answer (T, nothing remembered), ms", "T", 1,
              (sides.INFERD,), "start_ms", "start"),
     Scenario("memory", "proportional set size of all processes, one idle instance (T), MB", "T", 1,
@@ -150,6 +158,11 @@ def _own(metric: str) -> Callable[[Rounds], float | None]:
     return lambda rounds: middle(rounds.get("inferd", ()), metric)
 
 
+def _each_step(rounds: Rounds) -> float | None:
+    gap = _behind(sides.ONE_STEP.name, sides.FIVE_STEPS.name)(rounds)
+    return None if gap is None else gap / 4
+
+
 _CLIENT = _behind("raw connection", "inferd.Client")
 
 BARS: tuple[Bar, ...] = (
@@ -165,6 +178,22 @@ BARS: tuple[Bar, ...] = (
     Bar("G32", "times the best server of gRPC in Python", _over_best("grpc"), 1.0),
     Bar("S32", "times the best server of gRPC in Python", _over_best("grpc"), 1.0),
     Bar("ragged", "times first-come's tokens/s", _over(sides.FIRST_COME.name, "units_rate"), 2.0),
+    Bar(
+        "P1", "ms for each further step, its model included (p50)", _each_step, 0.1, at_least=False
+    ),
+    Bar(
+        "R16",
+        "of the slowest service alone",
+        lambda rounds: ratio(rounds, "inferd", ours=sides.THREE_SERVICES.name),
+        0.9,
+    ),
+    Bar(
+        "X64",
+        "of the server alone",
+        lambda rounds: ratio(rounds, "inferd", ours=sides.NGINX.name),
+        None,
+    ),
+    Bar("X1", "ms behind the server alone (p50)", _behind("inferd", sides.NGINX.name), None),
     Bar("start", "ms from command to first answer", _own("start_ms"), 1200, at_least=False),
     Bar("memory", "MB of all processes, idle", _own("pss_mb"), 110, at_least=False),
     Bar("client", "ms behind a raw connection (p50)", _CLIENT, None),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import models
+from benchmarks import models, pipelines
 from benchmarks.peers import venvs
 from benchmarks.process import Process, free_port
 
@@ -25,7 +25,7 @@ class Side:
 
     ``peer`` names the virtual environment it needs. ``family`` groups the variants of one server:
     its best variant counts. ``client``: the server is always the same, and this way of calling it
-    is what is measured.
+    is what is measured. ``missing`` says why it cannot be measured here; empty where it can.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Side:
     peer: str | None = None
     family: str = ""
     client: str = ""
+    missing: Callable[[], str] = str
 
 
 def inferd(model: str, port: int) -> Process:
@@ -47,11 +48,29 @@ def inferd_grpc(model: str, port: int) -> Process:
 
 def _inferd(model: str, *, http: int, grpc: int) -> Process:
     path = models.ragged_repository() if model == "R" else models.path(model)
-    return Process([
-        sys.executable, "-m", "inferd", "serve", str(path), "--port", str(http),
-        "--grpc-port", str(grpc), "--admin-port", str(free_port()), "--state-dir",
-        str(STATE / model),
-    ])  # fmt: skip
+    return Process(pipelines.serve(path, http, STATE / model, grpc=grpc))
+
+
+def pipeline(path: Callable[[], Path]) -> Callable[[str, int], Process]:
+    """Return what starts ``inferd serve`` of an application."""
+
+    def start(model: str, port: int) -> Process:
+        del model
+        return Process(pipelines.serve(path(), port, STATE / path().name))
+
+    return start
+
+
+def services(model: str, port: int) -> Process:
+    """Return the pipeline around M whose steps run in servers of their own."""
+    del model
+    return pipelines.services(port, STATE)
+
+
+def behind_nginx(model: str, port: int) -> Process:
+    """Return ``inferd serve`` of a model letter, with NGINX before it on ``port``."""
+    inner = free_port()
+    return pipelines.behind_nginx(port, inner, inferd(model, inner))
 
 
 def ceiling(model: str, port: int) -> Process:
@@ -121,6 +140,11 @@ MOSEC_AS_IT_COMES = Side(
 INFERD = Side("inferd", inferd)
 CEILING = Side("raw ceiling", ceiling)
 INFERD_GRPC = Side("inferd", inferd_grpc)
+ONE_STEP = Side("pipeline of 1 step", pipeline(lambda: pipelines.steps(1)))
+FIVE_STEPS = Side("pipeline of 5 steps", pipeline(lambda: pipelines.steps(5)))
+THREE_STEPS = Side("pipeline of 3 steps, one server", pipeline(pipelines.three))
+THREE_SERVICES = Side("pipeline of 3 steps, three services", services)
+NGINX = Side("inferd behind NGINX", behind_nginx, missing=pipelines.without_nginx)
 BINARY_CEILINGS = (
     Side("raw ceiling", binary_ceiling("joined")),
     Side("raw ceiling, bodies read in place", binary_ceiling("filled")),

@@ -26,6 +26,9 @@ from inferd.codecs.registry import SIMPLE, decoder, encoder
 from inferd.codecs.results import Results
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
+from inferd.control.models import Models
+from inferd.control.pipelines import Pipelines
+from inferd.control.sources import read_specs, wholes, with_parts
 from inferd.core.clock import monotonic
 from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest
 from inferd.core.message import Parameters, Request, collected
@@ -33,7 +36,6 @@ from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, as_bytes
 from inferd.repository.layout import find
 from inferd.repository.spec import ModelSpec
-from inferd.repository.store import scan
 from inferd.routing.table import RouteTable, Version
 from inferd.runtimes.detect import Detector
 
@@ -51,10 +53,10 @@ def load(
     threads: int = 1,
     trust_pickle: bool | Collection[str] = False,
 ) -> LoadedModel:
-    """Load a model and return it, ready to answer.
+    """Load a model and return it, ready to answer. A pipeline brings the models that it asks.
 
     Args:
-        path: a model file, a model's directory, a repository, or ``module:Class``.
+        path: a model file, a model's directory, a repository, a pipeline's directory, or ``module:Class``.
         executor: ``inline`` runs the model in this process, ``worker`` in a supervised one.
         model: which one, where ``path`` holds several.
         version: which version; the latest by default.
@@ -67,13 +69,14 @@ def load(
     """
     if executor not in EXECUTORS:
         raise InvalidInput(f"unknown executor {executor!r}", help=nearest(executor, EXECUTORS))
-    spec = _choose(path, model, version, trust_pickle)
-    return LoadedModel(spec, EXECUTORS[executor], threads)
+    specs = _choose(path, model, version, trust_pickle)
+    return LoadedModel(specs, EXECUTORS[executor], threads)
 
 
 def _choose(
     path: str | Path, model: str | None, version: str | None, trust_pickle: bool | Collection[str]
-) -> ModelSpec:
+) -> list[ModelSpec]:
+    """Return the model meant, and after it what it asks, if it is a pipeline."""
     trusted: Collection[str]
     if not isinstance(trust_pickle, bool):
         trusted = trust_pickle
@@ -81,10 +84,13 @@ def _choose(
         trusted = [model] if model is not None else _names(path)
     else:
         trusted = ()
-    specs = scan([path], Detector(), trust_pickle=trusted, every=version is not None)
-    found = [s for s in specs if model in (None, s.name) and version in (None, s.version)]
+    specs = read_specs([path], trust_pickle=trusted, every=version is not None)
+    among = specs if model is not None else wholes(specs)
+    found = [s for s in among if model in (None, s.name) and version in (None, s.version)]
+    if model is not None and version is None:  # a pipeline may ask for an older one beside the latest
+        found = found[:1]
     if len(found) == 1:
-        return found[0]
+        return with_parts(found[0], specs)
     names = ", ".join(sorted({f"{s.name} (version {s.version})" for s in specs}))
     if not found:
         raise InvalidInput(f"{path} holds no such model", help=f"there are: {names}")
@@ -99,18 +105,19 @@ def _names(path: str | Path) -> list[str]:
 class LoadedModel:
     """A model loaded in this program. Close it, or use it as a context manager."""
 
-    def __init__(self, spec: ModelSpec, executor: str, threads: int = 1) -> None:
+    def __init__(self, specs: Sequence[ModelSpec], executor: str, threads: int = 1) -> None:
+        spec = specs[0]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="inferd", daemon=True)
         self._thread.start()
         self._closed = False
         self._lock = threading.Lock()
         try:
-            self._loader: Loader = self._await(self._load(spec, executor, threads))
+            self._models: Models = self._await(self._load(specs, executor, threads))
         except BaseException:
             self._stop_loop()
             raise
-        self._version: Version = self._loader.table.find(spec.name, spec.version)
+        self._version: Version = self._models.table.find(spec.name, spec.version)
 
     @property
     def name(self) -> str:
@@ -178,7 +185,7 @@ class LoadedModel:
             if self._closed:
                 return
             self._closed = True
-        asyncio.run_coroutine_threadsafe(self._loader.stop(5.0), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._models.stop(5.0), self._loop).result()
         self._stop_loop()
 
     def __enter__(self) -> Self:
@@ -192,10 +199,14 @@ class LoadedModel:
 
     # -- on the loop ------------------------------------------------------------------------------
 
-    async def _load(self, spec: ModelSpec, executor: str, threads: int) -> Loader:
-        loader = Loader(RouteTable(), LoadSettings(threads=threads, instances=1), CurveStore(None))
-        await loader.load(replace(spec, executor=executor))
-        return loader
+    async def _load(self, specs: Sequence[ModelSpec], executor: str, threads: int) -> Models:
+        settings = LoadSettings(threads=threads, instances=1)
+        loader = Loader(RouteTable(), settings, CurveStore(None))
+        models = Models(loader, Pipelines(loader, settings.limits))
+        for failure in await models.load_all([replace(s, executor=executor) for s in specs]):
+            await models.stop(0.0)
+            raise failure
+        return models
 
     async def _predict(
         self, data: Any, timeout: float | None, parameters: Parameters | None

@@ -18,11 +18,12 @@ from inferd.api.health import Readiness
 from inferd.config.settings import Settings
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader
+from inferd.control.models import Models
+from inferd.control.pipelines import Pipelines
+from inferd.control.sources import read_specs
 from inferd.core.errors import InvalidInput
 from inferd.execution.offload import CodecPool
-from inferd.repository.store import scan
 from inferd.routing.table import RouteTable
-from inferd.runtimes.detect import Detector
 from inferd.server.assemble import api_settings, load_settings
 from inferd.transport.asgi import ASGIAdapter, Receive, Scope, Send
 from inferd.transport.limits import limits_from
@@ -54,7 +55,9 @@ class ASGIApplication:
         self._settings = settings
         self._ready = False
         self._starting = asyncio.Lock()
-        self._loader = Loader(table, load_settings(settings), CurveStore(None))
+        loading = load_settings(settings)
+        self._loader = Loader(table, loading, CurveStore(None))
+        self._models = Models(self._loader, Pipelines(self._loader, loading.limits))
         self._codecs = CodecPool(max_depth=limits.json_depth)
         plane = data_plane(
             table, api_settings(settings, limits), readiness=Readiness(table),
@@ -79,17 +82,17 @@ class ASGIApplication:
         trusted = self._settings.workers.trust_pickle
         loop = asyncio.get_running_loop()
         specs = await loop.run_in_executor(
-            None, lambda: scan(self._paths, Detector(), trust_pickle=trusted)
+            None, lambda: read_specs(self._paths, trust_pickle=trusted)
         )
         try:
-            for spec in specs:
-                await self._loader.load(spec)
+            for failure in await self._models.load_all(specs):
+                raise failure
         except BaseException:
-            await self._loader.stop(0.0)
+            await self._models.stop(0.0)
             raise
 
     async def aclose(self) -> None:
         """Let what runs finish within a second and end the workers. Idempotent."""
         self._ready = False
-        await self._loader.stop(1.0)
+        await self._models.stop(1.0)
         await self._codecs.stop()

@@ -4,8 +4,9 @@ import pytest
 from tests.client.serving import answer
 
 from inferd.api.errors import STATUS
-from inferd.client.errors import error_of, explained, failed, marked, retry_after
+from inferd.client.errors import error_of, failed, marked, retry_after
 from inferd.client.wire import Failure
+from inferd.codecs.refusals import explained
 from inferd.core.errors import (
     KINDS,
     DeadlineExceeded,

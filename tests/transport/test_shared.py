@@ -1,9 +1,13 @@
 """What connections share: remembered heads, errors that cannot fail."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inferd.core.clock import FakeClock
-from inferd.transport.framing import Refused
+from inferd.transport.framing import Refused, parse_head
 from inferd.transport.limits import Limits
 from inferd.transport.message import HTTPRequest, HTTPResponse
 from inferd.transport.shared import Shared
@@ -47,6 +51,75 @@ def test_long_and_bad_heads_are_not_remembered():
     with pytest.raises(Refused):
         state.head(b"GET / HTTP/1.1\r\n\r\n")
     assert state.heads == {}
+
+
+def traced(context, i=1, line=b"\r\n"):
+    return b"GET /%d HTTP/1.1\r\nHost: a\r\n%s%sX: y\r\n\r\n" % (i, context, line)
+
+
+def test_heads_that_differ_in_their_trace_context_only_share_what_was_found_out():
+    state = shared()
+    first = state.head(traced(b"traceparent: one\r\ntracestate: a=1"))
+    second = state.head(traced(b"Traceparent:two \t"))
+
+    assert first.memo is second.memo
+    assert len(state.heads) == 1
+    assert (first.index[b"traceparent"], first.index[b"tracestate"]) == (b"one", b"a=1")
+    assert second.index[b"traceparent"] == b"two"
+    assert b"tracestate" not in second.index
+    assert state.head(b"GET /1 HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n").headers == [
+        (b"host", b"a"), (b"x", b"y"),
+    ]  # fmt: skip
+
+
+def test_contexts_do_not_crowd_out_what_is_remembered():
+    state = shared()
+    kept = state.head(head(1))
+    for i in range(2000):
+        state.head(traced(b"traceparent: %d" % i))
+
+    assert state.heads[head(1)] is kept
+    assert len(state.heads) == 2
+
+
+@pytest.mark.parametrize(
+    "context",
+    [b"traceparent: a\x80", b"traceparent: a\r\n b", b"traceparent : a", b"traceparent-x: a"],
+    ids=["byte", "folded", "space", "longer name"],
+)
+def test_a_context_that_cannot_be_cut_out_is_not_remembered(context):
+    state = shared()
+    with contextlib.suppress(Refused):
+        state.head(traced(context))
+
+    assert state.heads == {}
+
+
+PIECES = (
+    b"\r\n", b"\r\n", b"traceparent", b"tracestate", b"Traceparent: 1", b"tracestate:a=1, b=2",
+    b":", b" ", b"\t", b"x: y", b"x", b"\x80", b"\r", b"\n", b"content-length: 3", b"host: b", b"\x7f",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_a_head_reads_the_same_whatever_was_remembered(pieces):
+    raw = b"POST /a HTTP/1.1\r\nHost: a\r\n" + b"".join(pieces).strip(b"\r\n") + b"\r\n\r\n"
+    raw = raw[: raw.find(b"\r\n\r\n") + 4]  # a head ends with its first empty line
+    state = shared()
+    for _ in range(2):
+        assert _read(lambda: state.head(raw)) == _read(lambda: parse_head(raw, Limits()))
+
+
+def _read(parse):
+    try:
+        found = parse()
+    except Refused as refused:
+        return refused.status
+    names = (
+        "expects", "http10", "index", "is_head", "keep_alive", "length", "method", "path", "plain",
+        "query", "raw_path",
+    )  # fmt: skip
+    return [getattr(found, name) for name in names], sorted(found.headers)
 
 
 def test_the_application_describes_errors():

@@ -11,8 +11,10 @@ from inferd.api.coding import Wish
 from inferd.api.routes import Route
 from inferd.codecs.base import Decoded
 from inferd.codecs.media import VIEWED
-from inferd.core.message import NORMAL, Timings
-from inferd.transport.message import Headers
+from inferd.core.message import NORMAL, StepTiming, Timings
+from inferd.core.trace import Trace
+from inferd.telemetry.sampling import PASSED_ON, Traces
+from inferd.transport.message import Headers, HTTPRequest
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=~-]{1,128}")
 
@@ -78,12 +80,13 @@ class Call:
     are the free segments of its path. ``headers``: what every response to this request carries.
     ``deadline``: monotonic seconds. ``media``: the body's content type. ``timed``: the client asks
     for ``Server-Timing``. ``decoded``: the body, where it was read already, ``decode`` the seconds that took. ``model``, ``version``, ``timings`` and ``kind`` (the kind of error, or
-    ``None``) are filled on the way, for logs and metrics. ``terms``: all that its head asks for.
+    ``None``) are filled on the way, for logs and metrics. ``terms``: all that its head asks for. ``trace``: its
+    place in a distributed trace, where it has one. ``steps``: those of a pipeline that failed.
     """
 
     __slots__ = (
         "deadline", "decode", "decoded", "headers", "id", "kind", "media", "model", "principal", "priority", "route",
-        "terms", "timed", "timings", "values", "version",
+        "steps", "terms", "timed", "timings", "trace", "values", "version",
     )  # fmt: skip
 
     def __init__(self, id: str, headers: Headers) -> None:
@@ -103,6 +106,8 @@ class Call:
         self.version = ""
         self.timings: Timings | None = None
         self.kind: str | None = None
+        self.trace: Trace | None = None
+        self.steps: tuple[StepTiming, ...] = ()
 
 
 class RequestIds:
@@ -119,3 +124,13 @@ class RequestIds:
         if given is not None and _SANE_ID.fullmatch(given):
             return given.decode("ascii")
         return f"{self._prefix}-{self._next():x}"
+
+
+def trace_of(
+    request: HTTPRequest, parent: bytes | None, traces: Traces = PASSED_ON
+) -> Trace | None:
+    """Return the place of a request in a trace; ``parent``: its ``traceparent``, if it has one."""
+    if parent is None:
+        return traces.of(None)
+    state = b",".join([value for name, value in request.headers if name == b"tracestate"])
+    return traces.of(parent.decode("latin-1"), state.decode("latin-1"))

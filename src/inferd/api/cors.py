@@ -8,7 +8,8 @@ from __future__ import annotations
 from inferd.transport.message import Headers, HTTPRequest
 
 _ALLOWED_HEADERS = (
-    b"Content-Type, Authorization, X-Request-Id, X-Request-Timeout, X-Priority, X-Server-Timing"
+    b"Content-Type, Authorization, X-Request-Id, X-Request-Timeout, X-Priority, X-Server-Timing, "
+    b"traceparent, tracestate"
 )
 _EXPOSED_HEADERS = b"X-Request-Id, Server-Timing, Retry-After"
 _MAX_AGE = b"600"

@@ -25,6 +25,7 @@ from inferd.codecs.media import MEDIA, accepts
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError
 from inferd.routing.table import RouteTable
+from inferd.telemetry.sampling import PASSED_ON, Traces
 
 Predicting = dict[str, PredictingDoor | PiecesDoor]
 
@@ -43,13 +44,15 @@ def data_plane(
     account: Account = no_account,
     repository: Repository | None = None,
     loading: Loading | None = None,
+    traces: Traces = PASSED_ON,
 ) -> Plane:
     """Return the application of the data plane.
 
     ``ids`` begins the ids of requests that bring none; give each start of a server its own.
     ``product``: name and version told to clients. ``account``: what versions did until now.
     ``repository``: loads and unloads models at a client's request, where that is allowed;
-    ``loading`` does so for the platform of a multi-model container.
+    ``loading`` does so for the platform of a multi-model container. ``traces`` begins and joins
+    distributed traces.
     """
     readiness = readiness or Readiness(table)
     inference = Inference(table, settings, clock, offload)
@@ -77,6 +80,7 @@ def data_plane(
         starts={name: door.start for name, door in (predicting | invoking).items()},
         observer=observer,
         cors=Cors(settings.cors_origins),
+        traces=traces,
     )
 
 

@@ -49,6 +49,7 @@ def describe(version: Version) -> dict[str, Any]:
         "runtime": version.runtime,
         "platform": version.platform,
         "task": version.task,
+        "streams": version.streams,
         "signature": signature.to_json() if signature else None,
         "accepts": list(accepts(signature)) if signature else [],
         "plan": version.plan.to_json(),

@@ -95,6 +95,8 @@ def respond(error: Exception, dialect: str, call: Call | None) -> HTTPResponse:
         logger.error("request %s failed", id, exc_info=error)
         return failure(500, "internal", f"internal error (request id {id})", None, dialect, call)
     status = STATUS[error.kind]
+    if call is not None:
+        call.steps = error.steps
     if error.kind in RETRIED:
         headers = [*headers, (b"Retry-After", _seconds(getattr(error, "retry_after", None)))]
     return failure(status, error.kind, error.message, error.help, dialect, call, headers)

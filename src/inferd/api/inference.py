@@ -266,7 +266,7 @@ def _entry(version: Version, call: Call, decoded: Decoded, inputs: Tensors) -> R
     priority = call.priority if decoded.priority is None else decoded.priority
     return Request(
         version.model, inputs, version.version, decoded.outputs, decoded.parameters,
-        call.id, call.deadline, priority,
+        call.id, call.deadline, priority, call.trace,
     )  # fmt: skip
 
 
@@ -314,8 +314,11 @@ def _size(outputs: Tensors | list[Tensors]) -> int:
 
 
 def _longest(responses: list[Response]) -> Timings:
-    """Return the timings of rows that ran side by side: the longest of each stage."""
-    timings = Timings()
+    """Return the timings of rows that ran side by side: the longest of each stage, and all steps."""
+    timings = Timings(
+        steps=tuple(step for response in responses for step in response.timings.steps),
+        began=min((r.timings.began for r in responses), default=0.0),
+    )
     for response in responses:
         row = response.timings
         timings.queue = max(timings.queue, row.queue)
@@ -326,7 +329,15 @@ def _longest(responses: list[Response]) -> Timings:
 
 
 def server_timing(timings: Timings) -> tuple[bytes, bytes]:
-    """Return the ``Server-Timing`` header: every stage in milliseconds."""
+    """Return the ``Server-Timing`` header: every stage, and step of a pipeline, in milliseconds.
+
+    A step that ran for several rows counts with the longest; one that was skipped is left out.
+    """
     stages = ("decode", "queue", "batch", "run", "encode")
-    text = ", ".join(f"{stage};dur={getattr(timings, stage) * 1e3:.3f}" for stage in stages)
+    spent = {stage: getattr(timings, stage) for stage in stages}
+    for step in timings.steps:
+        if not step.skipped:
+            name = f"step-{step.name.replace('!', '-')}"
+            spent[name] = max(spent.get(name, 0.0), step.end - step.start)
+    text = ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in spent.items())
     return b"Server-Timing", text.encode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from inferd.api.call import Call, RequestIds, Terms
+from inferd.api.call import Call, RequestIds, Terms, trace_of
 from inferd.api.cors import Cors
 from inferd.api.errors import KIND_OF, failure, respond
 from inferd.api.guard import Guard
@@ -20,6 +20,7 @@ from inferd.api.router import Match, Router, check_routes
 from inferd.api.routes import SIMPLE, Route, dialect_of
 from inferd.core.errors import InferdError, NotFound, nearest
 from inferd.core.message import Timings
+from inferd.telemetry.sampling import PASSED_ON, Traces
 from inferd.transport.message import Accepted, Deliver, Headers, HTTPRequest, HTTPResponse, Started
 
 Door = Callable[[HTTPRequest, Call], Awaitable[HTTPResponse]]
@@ -126,6 +127,7 @@ class Plane:
         observer: Observer = observe_nothing,
         cors: Cors | None = None,
         hosts: Hosts | None = None,
+        traces: Traces = PASSED_ON,
     ) -> None:
         check_routes(routes, doors)
         self._router: Router[Endpoint] = Router()
@@ -137,6 +139,7 @@ class Plane:
         self._observer = observer
         self._cors = cors if cors is not None and cors.enabled else None
         self._hosts = hosts
+        self._traces = traces
         self.accepted = 0
         self.refused: Refused = refuse_unseen
 
@@ -178,6 +181,9 @@ class Plane:
         call = request.context = Call(id, [(b"X-Request-Id", id.encode()), *known.shared])
         call.values = known.values
         call.route = route = known.route
+        parent = request.header(b"traceparent")
+        if parent is not None or self._traces.on:
+            call.trace = trace_of(request, parent, self._traces)
         try:
             self._guard.admit(request, route, call, known.terms)
         except InferdError as error:
@@ -193,6 +199,7 @@ class Plane:
         if self._cors is not None:
             headers += self._cors.headers(request)
         call = request.context = Call(id, headers)
+        call.trace = trace_of(request, request.header(b"traceparent"), self._traces)
         return call
 
     def _unmatched(self, request: HTTPRequest, call: Call) -> HTTPResponse:

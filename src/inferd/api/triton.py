@@ -86,8 +86,9 @@ class TritonDoors:
         signature = signature_of(version)
         platform = version.platform or version.runtime
         found = model_config(
-            version.model, platform, signature, version.plan, streams=version.streams
-        )
+            version.model, platform, signature, version.plan, streams=version.streams,
+            task=version.task, classes=version.classes,
+        )  # fmt: skip
         return answer(found, call)
 
     async def statistics(self, request: HTTPRequest, call: Call) -> HTTPResponse:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from inferd.client.asking import Question, infer_request, result_of, stream_request
-from inferd.client.errors import explained
 from inferd.client.events import Pieces
 from inferd.client.exchange import Exchanges, Terms
 from inferd.client.given import Given, to_tensors
@@ -19,6 +18,7 @@ from inferd.client.models import Known, ModelMetadata, Models, read_metadata
 from inferd.client.options import Options
 from inferd.client.result import Result
 from inferd.client.wire import JSON, Answer, Failure, Outgoing, Pause, Send, Steps, model_path
+from inferd.codecs.refusals import explained
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import (
     InferdError,

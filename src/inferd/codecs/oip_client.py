@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferd.codecs import json
-from inferd.codecs.oip_tensor import datatype, joined, read, sizes, split, write_json, write_raw
+from inferd.codecs.oip_tensor import datatype, padded, read, sizes, split, write_json, write_raw
 from inferd.codecs.rawtensor import Buffer
 from inferd.core.errors import InvalidInput
 from inferd.core.message import Parameters
-from inferd.core.tensor import Tensors
+from inferd.core.tensor import DType, Tensors
 
 
 def encode_request(
@@ -32,6 +32,23 @@ def encode_request(
     ``Inference-Header-Content-Length``, with the type ``application/octet-stream``. Raises
     ``Unsupported`` for values that JSON cannot carry.
     """
+    parts, size = encode_parts(inputs, outputs, id, parameters, binary=binary)
+    return (parts[0] if len(parts) == 1 else b"".join(parts)), size  # type: ignore[return-value]  # JSON is bytes
+
+
+def encode_parts(
+    inputs: Tensors,
+    outputs: Sequence[str] | Mapping[str, Parameters] | None = None,
+    id: str | None = None,
+    parameters: Parameters | None = None,
+    *,
+    binary: bool = False,
+    dtypes: Mapping[str, DType] | None = None,
+) -> tuple[list[Buffer], int | None]:
+    """Do the same, the body in pieces: the JSON part, then the memory of each tensor, uncopied.
+
+    ``dtypes``: datatypes on the wire where they are not the arrays' own (BF16, for floats).
+    """
     request: dict[str, Any] = {}
     if id is not None:
         request["id"] = id
@@ -44,7 +61,7 @@ def encode_request(
     request["inputs"] = entries = []
     for name, array in inputs.items():
         if binary:
-            entry, raw = write_raw(name, array)
+            entry, raw = write_raw(name, array, dtypes.get(name) if dtypes else None)
             parts.append(raw)
         else:
             entry = write_json(name, array)
@@ -53,8 +70,9 @@ def encode_request(
         asked = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs)
         request["outputs"] = [_wanted(name, more, binary) for name, more in asked.items()]
     if not binary:
-        return json.dumps(request), None
-    return joined(request, parts)
+        return [json.dumps(request)], None
+    head = padded(request)
+    return [head, *parts], len(head)
 
 
 def _wanted(name: str, more: Parameters | None, binary: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from inferd.codecs import json
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES
@@ -28,6 +29,9 @@ EXTENSIONS: tuple[str, ...] = (
     "statistics",
 )
 """The extensions offered."""
+
+OWN = "inferd"
+"""The parameter of a configuration that holds what Triton's form has no place for."""
 
 UNBOUNDED = 1024
 """The largest batch told where nothing bounds it: the protocol has no way to say so."""
@@ -63,9 +67,15 @@ def max_batch_size(signature: Signature, plan: BatchPlan) -> int:
 
 
 def model_config(
-    name: str, platform: str, signature: Signature, plan: BatchPlan, *, streams: bool = False
-) -> dict[str, Any]:
-    """Return a model's configuration as Triton writes it."""
+    name: str, platform: str, signature: Signature, plan: BatchPlan, *, streams: bool = False,
+    task: str | None = None, classes: tuple[str, ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Return a model's configuration as Triton writes it.
+
+    What its form has no place for, and another inferd that asks this model wants to know, is told in
+    ``parameters``, as JSON under the key ``OWN``: ``task``, ``classes``, what the bytes of inputs mean
+    (``content``), and whether rows are answered in unequal shapes (``split``).
+    """
     batched = signature.batched
 
     def tensor(spec: TensorSpec) -> dict[str, Any]:
@@ -87,6 +97,11 @@ def model_config(
     }
     if batched:
         config["dynamic_batching"] = {}
+    content = {spec.name: spec.content for spec in signature.inputs if spec.content}
+    own = {"task": task, "classes": list(classes), "content": content, "split": plan.split}
+    told = {key: value for key, value in own.items() if value}
+    if told:
+        config["parameters"] = {OWN: {"string_value": json.dumps(told).decode()}}
     return config
 
 

@@ -190,11 +190,16 @@ def write_raw(
 
 
 def joined(head: dict[str, Any], parts: list[Buffer]) -> tuple[bytes, int]:
-    """Return a body, the JSON of ``head`` and then ``parts``, and the size of the JSON.
+    """Return a body, the JSON of ``head`` and then ``parts``, and the size of the JSON."""
+    text = padded(head)
+    return b"".join((text, *parts)), len(text)
 
-    Blanks fill the JSON up to a multiple of eight bytes, so that a reader's view of the first
-    tensor lies as its numbers want to.
+
+def padded(head: dict[str, Any]) -> bytes:
+    """Return the JSON part of a body.
+
+    Blanks fill it up to a multiple of eight bytes, so that a reader's view of the first tensor lies as
+    its numbers want to.
     """
     text = json.dumps(head)
-    text += b" " * (-len(text) % 8)
-    return b"".join((text, *parts)), len(text)
+    return text + b" " * (-len(text) % 8)

@@ -6,6 +6,7 @@ knows the place and says it.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -77,6 +78,15 @@ def _count(row: Row, value: object, base: Path | None) -> int:
     raise ValueError(f"{value!r} is not a whole number")
 
 
+def _share(row: Row, value: object, base: Path | None) -> float:
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            number = float(value)
+            if 0.0 <= number <= 1.0:
+                return number
+    raise ValueError(f"{value!r} is not a share (0 to 1)")
+
+
 def _port(row: Row, value: object, base: Path | None) -> int:
     number = _count(row, value, base)
     if not 0 <= number <= 65535:
@@ -133,6 +143,7 @@ _PARSERS: dict[str, Callable[[Row, object, Path | None], Any]] = {
     "text": _text,
     "host": _host,
     "count": _count,
+    "share": _share,
     "port": _port,
     "bool": _bool,
     "duration": _duration,
@@ -144,7 +155,7 @@ _PARSERS: dict[str, Callable[[Row, object, Path | None], Any]] = {
 }
 
 _KINDS = {
-    "text": "text", "host": "address", "count": "number", "port": "port", "bool": "true, false",
+    "text": "text", "host": "address", "count": "number", "share": "0 to 1", "port": "port", "bool": "true, false",
     "duration": "duration", "size": "size", "path": "path", "texts": "list", "paths": "list",
 }  # fmt: skip
 

@@ -203,6 +203,33 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracing:
+    """Whether requests are traced, and where their spans go."""
+
+    exporter: str = _setting(
+        "none", "choice", "Where spans go: `otlp` to a collector, `file`, `console` (standard error);"
+        " `none`: contexts are only passed on (docs/tracing.md)", flag="--trace-exporter",
+        choices=("none", "otlp", "console", "file"),
+    )  # fmt: skip
+    endpoint: str | None = _setting(
+        None, "text", "The collector's URL, OTLP over HTTP", flag="--trace-endpoint", optional=True,
+        shown="$OTEL_EXPORTER_OTLP_ENDPOINT",
+    )  # fmt: skip
+    file: Path | None = _setting(
+        None, "path", "File of `exporter: file`; lines of OTLP's JSON are appended", flag="--trace-file",
+        optional=True, shown="none",
+    )  # fmt: skip
+    sample: float | None = _setting(
+        None, "share", "Share of the requests without a context that begin a trace, 0 to 1",
+        flag="--trace-sample", optional=True, shown="$OTEL_TRACES_SAMPLER_ARG, else 1",
+    )  # fmt: skip
+    service_name: str | None = _setting(
+        None, "text", "Name of this server in traces", flag="--trace-service-name", optional=True,
+        shown="$OTEL_SERVICE_NAME, else inferd",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a server.
 
@@ -216,6 +243,7 @@ class Settings:
     batching: BatchDefaults = BatchDefaults()
     workers: Workers = Workers()
     log: Logging = Logging()
+    tracing: Tracing = Tracing()
     limits: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     file: Path | None = None
@@ -228,6 +256,7 @@ GROUPS: dict[str, type[Any]] = {
     "batching": BatchDefaults,
     "workers": Workers,
     "log": Logging,
+    "tracing": Tracing,
 }
 
 MODELS = Row(

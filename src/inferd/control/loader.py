@@ -69,6 +69,8 @@ class LoadedModel:
         self.loaded: Loaded | None = None
         self.golden = False
         self.sizing = Sizing(1, 0, 1, 1)
+        self.changed: Callable[[], None] | None = None
+        """Hears of its instances in place of the route table, where it is a part without a row."""
 
     @property
     def executors(self) -> list[Executor]:
@@ -151,6 +153,21 @@ class Loader:
             await self._stop(old, grace)
         return model
 
+    async def start(self, spec: ModelSpec, changed: Callable[[], None]) -> LoadedModel:
+        """Load what has no row of its own, as the worker of a pipeline's steps; raises ``InferdError``.
+
+        ``changed`` hears whenever the state of its instances may have changed. End it with ``end``.
+        """
+        model = _new(spec)
+        model.changed = changed
+        await self._ready(model)
+        return model
+
+    async def end(self, model: LoadedModel, grace: float) -> None:
+        """End what ``start`` began: what waits or runs has ``grace`` seconds."""
+        model.changed = None
+        await self._stop(model, grace)
+
     async def _ready(self, model: LoadedModel) -> None:
         try:
             model.version.classes = await asyncio.to_thread(class_labels, model.spec)
@@ -180,7 +197,7 @@ class Loader:
             Name(spec.name, spec.version), loaded.plan, Costs(loaded.curve),
             self._batch_settings(spec, model.sizing.slots, streams=loaded.streams),
             clock=self._clock, on_change=lambda: self._refresh(model),
-            observe=self._observer(spec.name, spec.version) if self._observer else None,
+            observe=self._observed(model),
         )  # fmt: skip
         relay.owner = batcher
         model.batcher = batcher
@@ -202,6 +219,12 @@ class Loader:
         version.streams = loaded.streams
         kind = StreamedModel if loaded.streams else BatchedModel
         version.servable = kind(spec.name, spec.version, loaded.signature, loaded.plan, batcher)
+
+    def _observed(self, model: LoadedModel) -> Observer | None:
+        """Return who counts its batches; those of a part are none of whose name it bears."""
+        if self._observer is None or model.changed is not None:
+            return None
+        return self._observer(model.spec.name, model.spec.version)
 
     def _size(
         self, spec: ModelSpec, loaded: Loaded, slots: int | None, threads: int | None
@@ -266,6 +289,9 @@ class Loader:
 
     def _refresh(self, model: LoadedModel) -> None:
         """Bring the row of the route table up to date with the instances."""
+        if model.changed is not None:
+            model.changed()
+            return
         found = health(model.executors, golden=model.golden)
         version = model.version
         if (version.state, version.reason) != (found.state, found.reason):

@@ -29,6 +29,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+from typing import Any
 
 
 class InferdError(Exception):
@@ -36,11 +38,13 @@ class InferdError(Exception):
 
     ``kind`` is the stable machine-readable name of the class (metrics, logs, status tables). An
     error that a client was told has the answer's ``status``, and the ``request_id`` of its server's log.
+    ``steps``: how the steps of a pipeline that failed went (``core.message.StepTiming``).
     """
 
     kind = "internal"
     status: int | None = None
     request_id: str | None = None
+    steps: tuple[Any, ...] = ()
 
     def __init__(self, message: str, *, help: str | None = None) -> None:
         super().__init__(message)

@@ -30,6 +30,7 @@ class StepTiming:
 
     ``start`` and ``end`` are monotonic seconds; ``error``: the kind of its error, ``None`` where it
     answered; ``skipped``: its condition was false. ``timings``: of its answer, summed where it was mapped.
+    ``trace``: the span that it is, where the request is part of a trace.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StepTiming:
     timings: Timings | None = None
     error: str | None = None
     skipped: bool = False
+    trace: Trace | None = None
 
 
 @dataclass(slots=True)
@@ -46,7 +48,8 @@ class Timings:
 
     ``queue``: admission to dispatch. ``batch``: transfer, decode, transforms and collation.
     ``run``: the runtime alone. ``decode`` and ``encode``: the dialect's codec in the front.
-    ``steps``: those of a pipeline, in the order in which they ended.
+    ``steps``: those of a pipeline, in the order in which they ended. ``began``: the monotonic time
+    at which it was queued, 0 where that is not known.
     """
 
     queue: float = 0.0
@@ -56,6 +59,7 @@ class Timings:
     encode: float = 0.0
     batch_size: int = 0
     steps: tuple[StepTiming, ...] = ()
+    began: float = 0.0
 
 
 @dataclass(slots=True)

@@ -159,7 +159,8 @@ class BlockWriter:
         raw = _BLOCK.pack(_BLOCK.size + len(raw), count, len(first)) + raw
         self.heads.append(raw)
         self.count += 1
-        self.constant = all(_is_small(a, len(layouts)) for a in first.values())
+        small = len(raw) <= REMEMBERED_MAX  # a list of thousands of arrays would fill the table
+        self.constant = small and all(_is_small(a, len(layouts)) for a in first.values())
         if self.constant:
             remember(_WRITTEN, key, raw)
 

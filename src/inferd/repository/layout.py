@@ -6,6 +6,10 @@
     <model>/model.yaml + <artifact>                a flat model: version 1
     <artifact>                                     a lone file: name = stem, version 1
     module:Class   file.py:Class                   Python code, version 1
+    <app>/pipeline.yaml + <app>/<model>/...        an application: the pipeline <app> and its models
+
+A ``pipeline.yaml`` stands where an artifact would: in a version directory, a flat one, or beside the
+directories of the models it asks, which are served too. Named by itself it stands for its directory.
 
 A ``model.yaml`` beside a file that is named by itself is that file's too: nothing that was written
 down is passed over because of how the PATH was given.
@@ -32,6 +36,7 @@ LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 _ALMOST_VERSION = re.compile(r"v?\d[\d._-]*", re.ASCII)
 _CODE = ".py"
+PIPELINE_FILE = "pipeline.yaml"
 SCRIPTS = "code"
 """Where a script of SageMaker's toolkits lies, below the directory of its model."""
 
@@ -67,7 +72,9 @@ def find(path: str | Path, endings: Collection[str], *, every: bool = False) -> 
     target = Path(origin).expanduser()
     try:
         if target.is_dir():
-            return _directory(target, origin, endings, every=every)
+            return _distinct(_directory(target, origin, endings, every=every))
+        if target.is_file() and target.name == PIPELINE_FILE:
+            return _distinct(_directory(target.absolute().parent, origin, endings, every=every))
         if target.is_file():
             return [_file(target, origin)]
         if target.exists():
@@ -206,6 +213,10 @@ def _directory(
 ) -> list[Place]:  # fmt: skip
     target = target.absolute()
     seen = listing(target, target)
+    if _named(seen, PIPELINE_FILE):
+        if _VERSION.fullmatch(target.name):
+            return [_version(target, target.parent, target.parent, origin)]
+        return _application(target, seen, target, origin, endings, every=every)
     if seen.versions() or (_almost(seen) and not _repository(seen, target)):
         return _model(target, seen, target, origin, every=every)
     if (
@@ -230,7 +241,69 @@ def _directory(
         )
     places: list[Place] = []
     for folder in seen.folders:
-        places += _model(folder, listing(folder, target), target, origin, every=every)
+        inner = listing(folder, target)
+        if _named(inner, PIPELINE_FILE):
+            places += _application(folder, inner, target, origin, endings, every=every)
+        else:
+            places += _model(folder, inner, target, origin, every=every)
+    return places
+
+
+def _application(
+    folder: Path, seen: Listing, root: Path, origin: str, endings: Collection[str], *, every: bool
+) -> list[Place]:  # fmt: skip
+    """Return a pipeline and the models in the directories beside it; others are its own affair."""
+    versions = seen.versions()
+    if versions:
+        raise ConfigError(
+            f"{folder / PIPELINE_FILE}: lies beside version directories",
+            help=f"move it into {folder.name}/{versions[-1].name}/",
+        )
+    loose = [f.name for f in seen.files if f.suffix.lower() in endings and f.suffix != _CODE]
+    if loose:
+        raise ConfigError(
+            f"{folder}: {loose[0]} lies loose beside {PIPELINE_FILE}",
+            help=f"put it into {Path(loose[0]).stem}/1/",
+        )
+    places = [_flat(folder, seen, root, origin)]
+    for inner in seen.folders:
+        found = listing(inner, root)
+        if _named(found, PIPELINE_FILE):
+            places += _application(inner, found, root, origin, endings, every=every)
+        elif _is_model(found, endings):
+            places += _model(inner, found, root, origin, every=every)
+    return places
+
+
+def _is_model(seen: Listing, endings: Collection[str]) -> bool:
+    """Whether a directory beside a pipeline is a model, and no package or files of the pipeline."""
+    if seen.versions() or _almost(seen) or _named(seen, NAME) or _scripted(seen):
+        return True
+    return any(f.suffix.lower() in endings and f.suffix != _CODE for f in seen.files)
+
+
+def own_files(directory: Path) -> tuple[tuple[Path, ...], list[Path]]:
+    """Return the files of a pipeline's directory, and the directories in it that are no models."""
+    seen = listing(directory, directory)
+    found = [(folder, listing(folder, directory)) for folder in seen.folders]
+    own = [f for f, inner in found if not (_named(inner, PIPELINE_FILE) or _is_model(inner, ()))]
+    return seen.files, own
+
+
+def _distinct(places: list[Place]) -> list[Place]:
+    """Refuse two models of one name: those of applications are served under their own names."""
+    seen: dict[str, Path] = {}
+    for place in places:
+        numbered = (place.directory.parent.name, place.directory.name)
+        folder = place.directory
+        if numbered == (place.name, place.version):
+            folder = folder.parent
+        other = seen.setdefault(place.name, folder)
+        if other != folder:
+            raise ConfigError(
+                f"two models are named {place.name!r}: {other} and {folder}",
+                help="rename one of them",
+            )
     return places
 
 
@@ -238,7 +311,9 @@ def _repository(seen: Listing, root: Path) -> bool:
     """Whether any folder looks like a model: versions in it, or a model.yaml."""
     for folder in seen.folders:
         inner = listing(folder, root)
-        if inner.versions() or _named(inner, NAME) or _almost(inner) or _scripted(inner):
+        if inner.versions() or _almost(inner) or _scripted(inner):
+            return True
+        if _named(inner, NAME) or _named(inner, PIPELINE_FILE):
             return True
     return False
 

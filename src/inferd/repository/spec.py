@@ -13,6 +13,9 @@ from typing import Any
 
 from inferd.core.step import Step
 
+PIPELINE = "pipeline"
+"""The ``runtime`` of a pipeline: its artifact is a ``pipeline.yaml``, and what runs are its steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batching:

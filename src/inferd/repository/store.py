@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from inferd.config.sources import Section
 from inferd.core.errors import ConfigError, ModelFileError, nearest
-from inferd.repository.layout import SCRIPTS, Place, find, inside, listing
+from inferd.repository.layout import PIPELINE_FILE, SCRIPTS, Place, find, inside, listing
 from inferd.repository.modelfile import NAME, check_runtime, places, read_modelfile, spec_fields
-from inferd.repository.spec import ModelSpec
+from inferd.repository.spec import PIPELINE, ModelSpec
 
 PYTHON = "python"
 SCRIPT = "sagemaker"
@@ -26,6 +26,22 @@ SCRIPT_TIMEOUT = 60.0
 """Seconds for one request of a script: what its platform allows, and no curve tells its costs."""
 
 _CODE = ".py"
+_OF_PIPELINES = frozenset(
+    [
+        "executor",
+        "explainer",
+        "instances",
+        "load_timeout",
+        "recycle_after",
+        "replay",
+        "run_timeout",
+        "runtime",
+        "task",
+        "version_labels",
+        "warmup",
+    ]
+)
+"""Keys of a ``model.yaml`` beside a pipeline; those of workers are about its Python steps."""
 
 AUXILIARY = frozenset(
     [
@@ -128,6 +144,10 @@ def _spec(
     place: Place, formats: Formats, trust_pickle: Collection[str], program: str | None = None
 ) -> ModelSpec:
     section = read_modelfile(place.modelfile) if place.modelfile else Section({})
+    if place.file is None and place.reference is None:
+        pipeline = place.directory / PIPELINE_FILE
+        if pipeline.is_file():
+            return _pipeline(place, inside(pipeline, place.root), section)
     fields, options = spec_fields(section)
     declared = fields.pop("runtime", None)
     if declared is not None and declared not in formats.runtimes:
@@ -166,6 +186,38 @@ def _spec(
         runtime=runtime,
         directory=place.directory,
         artifact=artifact,
+        options=options,
+        warmup=_beside(place, warmup, section, "warmup") if warmup else None,
+        modelfile=place.modelfile,
+        origin=place.origin,
+        **fields,
+    )
+
+
+def _pipeline(place: Place, file: Path, section: Section) -> ModelSpec:
+    """Return the spec of a pipeline; what it asks is read when it is loaded."""
+    for key in section:
+        if key not in _OF_PIPELINES:
+            raise section.error(
+                key, f"means nothing for a pipeline, and {file} is one",
+                help="it belongs into the model.yaml of a model that the pipeline asks",
+            )  # fmt: skip
+    fields, options = spec_fields(section)
+    declared = fields.pop("runtime", PIPELINE)
+    if declared != PIPELINE:
+        raise section.error(
+            "runtime", f"{declared!r} does not run {file}", help="leave the key out: it is a pipeline"
+        )
+    warmup = fields.pop("warmup", None)
+    options["directory"] = str(place.directory)
+    if section:
+        options["places"] = places(section)
+    return ModelSpec(
+        name=place.name,
+        version=place.version,
+        runtime=PIPELINE,
+        directory=place.directory,
+        artifact=file,
         options=options,
         warmup=_beside(place, warmup, section, "warmup") if warmup else None,
         modelfile=place.modelfile,

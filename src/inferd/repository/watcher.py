@@ -10,7 +10,9 @@ import os
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 
-from inferd.repository.spec import ModelSpec
+from inferd.core.errors import InferdError
+from inferd.repository.layout import own_files
+from inferd.repository.spec import PIPELINE, ModelSpec
 
 MAX_FILES = 2000
 _CODE = ".py"
@@ -20,7 +22,8 @@ def fingerprint(spec: ModelSpec) -> Hashable:
     """Return a value that changes when a file of the model changes, comes or goes.
 
     Watched are the artifact, ``model.yaml``, the samples and everything in the version's directory
-    (code, labels, external data); for a lone file only what may belong to it. Never raises.
+    (code, labels, external data); for a lone file only what may belong to it. The models beside a
+    pipeline are not its own. Never raises.
     """
     return tuple(sorted({row for path in _paths(spec) if (row := _row(path))}))
 
@@ -29,6 +32,9 @@ def _paths(spec: ModelSpec) -> Iterator[Path]:
     for path in (spec.artifact, spec.modelfile, spec.warmup):
         if path is not None:
             yield path
+    if spec.runtime == PIPELINE:
+        yield from _beside_pipeline(spec.directory)
+        return
     if spec.runtime == "python":
         yield from _code(spec)
     # Else the directory is not the model's own (perhaps somebody's home): only code beside it.
@@ -53,6 +59,16 @@ def _code(spec: ModelSpec) -> Iterator[Path]:
     except OSError:
         return
     yield from (e for e in entries if e.suffix == _CODE)
+
+
+def _beside_pipeline(directory: Path) -> Iterator[Path]:
+    try:
+        files, folders = own_files(directory)
+    except InferdError:  # gone, or a link that leads out: the scan says so
+        return
+    yield from files[:MAX_FILES]
+    for folder in folders:
+        yield from _tree(folder)
 
 
 def _tree(directory: Path) -> Iterator[Path]:

@@ -27,7 +27,7 @@ class Detector:
     """The formats of this build, as the repository asks for them."""
 
     endings = SERVED_ENDINGS
-    runtimes = tuple(entry.name for entry in RUNTIMES)
+    runtimes = tuple(entry.name for entry in RUNTIMES if entry.name != "steps")
 
     def detect(
         self, artifact: Path, *, model: str, runtime: str | None, options: Mapping[str, Any]

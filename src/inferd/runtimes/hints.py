@@ -132,7 +132,7 @@ def read_hints(method: Callable[..., Any], skip: Container[str] = ()) -> Hints |
     told = {n: hinted[n] for n in names if _origin(hinted.get(n, Any)) not in _VAGUE}
     returned = hinted.get("return", Any)
     complete = bool(names) and len(told) == len(names)
-    read = {n: _read(_slot, n, hint, strict=complete) for n, hint in told.items()}
+    read = {n: _read(slot_of, n, hint, strict=complete) for n, hint in told.items()}
     inputs = {n: slot for n, slot in read.items() if slot is not None}
     silent = _origin(returned) in {*_VAGUE, type(None)}
     outputs = {} if silent else _read(_outputs, returned, strict=complete) or {}
@@ -170,16 +170,17 @@ def _outputs(hint: Any) -> dict[str, Slot]:
     origin = _origin(hint)
     if typing.is_typeddict(hint):
         rows = typing.get_type_hints(hint, include_extras=True)
-        return {n: _slot(n, inner) for n, inner in rows.items()}
+        return {n: slot_of(n, inner) for n, inner in rows.items()}
     if origin is collections.abc.Iterable or (
         isinstance(origin, type) and issubclass(origin, Iterator)
     ):
         piece = (typing.get_args(hint) or (Any,))[0]
         return {} if _origin(piece) in _VAGUE else _outputs(piece)
-    return {OUTPUT: _slot(OUTPUT, hint)}
+    return {OUTPUT: slot_of(OUTPUT, hint)}
 
 
-def _slot(name: str, hint: Any) -> Slot:
+def slot_of(name: str, hint: Any) -> Slot:
+    """Return what one hint says; raises ``Unhinted`` where that is too little."""
     origin = typing.get_origin(hint)
     if origin is typing.Annotated:  # before anything hashes it: a note may be a list
         return _annotated(name, hint)
@@ -198,7 +199,7 @@ def _annotated(name: str, hint: Any) -> Slot:
     shape = next((n for n in notes if isinstance(n, (tuple, list))), None)
     word = next((n for n in notes if isinstance(n, (str, type, np.dtype))), None)
     if shape is None or word is None:
-        return _slot(name, base)
+        return slot_of(name, base)
     spec = declared_spec(name, (word, shape))
     element = None if _origin(base) is np.ndarray else _element(base)
     return Slot(spec, element, scalar=base in _SCALARS)

@@ -33,6 +33,8 @@ RUNTIMES: tuple[Entry, ...] = (
           "a Python class derived from inferd.Model"),
     Entry("sagemaker", "inferd.runtimes.sagemaker:ScriptRuntime", "numpy", "all",
           "a script with model_fn, as SageMaker's toolkits serve it"),
+    Entry("steps", "inferd.runtimes.steps:StepsRuntime", "numpy", "all",
+          "the Python steps of a pipeline; no model.yaml asks for it"),
 )  # fmt: skip
 """Every runtime, in order of documentation."""
 

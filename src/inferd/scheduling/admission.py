@@ -37,9 +37,14 @@ class Load:
 
 
 def refuse(
-    load: Load, limits: QueueLimits, *, rows: int, nbytes: int, now: float, deadline: float
-) -> InferdError | None:
-    """Return why a request is refused, or ``None`` to admit it."""
+    load: Load, limits: QueueLimits, *, rows: int, nbytes: int, now: float, deadline: float,
+    admitted: bool = False,
+) -> InferdError | None:  # fmt: skip
+    """Return why a request is refused, or ``None`` to admit it.
+
+    ``admitted``: it is a later step of one that was. Work was done for it, and it goes before those that
+    wait, so neither their number nor how long they would wait counts.
+    """
     if deadline <= now:
         return DeadlineExceeded("the deadline had passed when the request arrived")
     if not load.alive:
@@ -50,7 +55,7 @@ def refuse(
     bound = limits.entries
     if load.rate > 0:
         bound = min(bound, max(ENTRIES_LEAST, int(load.rate * QUEUE_SECONDS)))
-    if load.entries >= bound:
+    if load.entries >= bound and not admitted:
         return Overloaded(
             f"the queue is full: {load.entries} requests wait", retry_after=max(wait, 0.1)
         )
@@ -59,7 +64,7 @@ def refuse(
             f"the queue is full: {load.nbytes} bytes wait, {nbytes} more are over {limits.nbytes}",
             retry_after=max(wait, 0.1),
         )
-    if now + wait > deadline:
+    if now + wait > deadline and not admitted:
         return Overloaded(
             f"the request would wait {wait:.2g} s, past its deadline in {deadline - now:.2g} s",
             retry_after=wait,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import DeadlineExceeded, InferdError, Quarantined, Unavailable
+from inferd.core.message import ADMITTED
 from inferd.core.plan import BatchPlan
 from inferd.core.tensor import Tensors
 from inferd.execution.blocks import each
@@ -126,7 +127,7 @@ class Batcher:
         )
         refusal = self._closed or refuse(
             load, self._settings.limits, rows=entry.rows, nbytes=entry.nbytes, now=now,
-            deadline=entry.deadline,
+            deadline=entry.deadline, admitted=entry.priority == ADMITTED,
         )  # fmt: skip
         if refusal is not None:
             self.counters.refused += 1

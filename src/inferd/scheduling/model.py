@@ -59,7 +59,8 @@ class BatchedModel:
 
     def timings(self, handle: Entry) -> Timings:
         """Return the timings of a request that was answered."""
-        timings = Timings(queue=handle.dispatched - handle.enqueued)
+        began = handle.enqueued
+        timings = Timings(queue=handle.dispatched - began, began=began)
         job = handle.job
         if job is not None and job.outcome is not None:
             timings.batch = job.outcome.batch
@@ -90,7 +91,7 @@ class BatchedModel:
             del entry, future  # the future holds the error, whose traceback holds this frame
             raise
         if request.outputs is not None:
-            outputs = _chosen(outputs, request.outputs)
+            outputs = chosen(outputs, request.outputs)
         return Response(self.model, self.version, outputs, self.timings(entry))
 
     def _rows_at_once(self) -> int:
@@ -109,11 +110,13 @@ class BatchedModel:
             batch=sum(a.timings.batch for a in answers),
             run=sum(a.timings.run for a in answers),
             batch_size=max(a.timings.batch_size for a in answers),
+            began=answers[0].timings.began,
         )
         return Response(self.model, self.version, outputs, timings)
 
 
-def _chosen(outputs: Tensors, names: tuple[str, ...]) -> Tensors:
+def chosen(outputs: Tensors, names: tuple[str, ...]) -> Tensors:
+    """Return the outputs asked for; raises ``InvalidInput`` for a name that is none."""
     missing = [n for n in names if n not in outputs]
     if missing:
         raise InvalidInput(

@@ -1,8 +1,9 @@
 """The queue of one model version and the choice of the next batch: synchronous, no clock of its own.
 
 Requests wait in *lanes*, one per (priority, batch key). The oldest waiting request leads the next
-batch, high priority first; after ``FAIR`` batches led by high ones in a row a normal one leads, so
-that neither class starves. The lane then fills the batch:
+batch: later steps of requests that were admitted already first (whoever admits them bounds how many there
+are), then those of high priority; after ``FAIR`` batches led by high ones in a row a normal one leads,
+so that neither class starves. The lane then fills the batch:
 
 - without padding, in order of arrival, up to the limit of rows;
 - where ``pad`` fills a ragged axis, the leader and its neighbours in length, nearest first, as long
@@ -21,6 +22,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 
+from inferd.core.message import ADMITTED, HIGH, NORMAL
 from inferd.execution.executor import Entry
 
 FILL = 0.8
@@ -28,7 +30,7 @@ FEW = 8
 FILL_OF_FEW = 0.6
 FILL_OF_HELD = 0.25
 FAIR = 4
-HIGH = 1
+FIRST_TO_LAST = (ADMITTED, HIGH, NORMAL)
 DEAD_MIN = 64
 
 
@@ -245,37 +247,46 @@ class EntryQueue:
             for lane in lanes.values():
                 found = lane.oldest()
             return found
-        high: Entry | None = None
-        normal: Entry | None = None
+        heads: dict[int, Entry] = {}
         for key in list(lanes):
             head = lanes[key].oldest()
             if head is None:
                 del lanes[key]
-            elif head.priority >= HIGH:
-                high = head if high is None or head.seq < high.seq else high
-            else:
-                normal = head if normal is None or head.seq < normal.seq else normal
+                continue
+            first = heads.get(head.priority)
+            if first is None or head.seq < first.seq:
+                heads[head.priority] = head
+        admitted, high, normal = (heads.get(priority) for priority in FIRST_TO_LAST)
+        if admitted is not None:
+            return admitted
         if high is not None and (self._high_run < FAIR or normal is None):
             return high
-        return normal if normal is not None else high
+        return normal
 
     def take(self, limit: int) -> list[Entry]:
         """Take the next batch of at most ``limit`` rows (a single larger entry goes alone)."""
         lead = self.oldest()
         if lead is None:
             return []
-        self._high_run = self._high_run + 1 if lead.priority >= HIGH else 0
-        lane = self._lanes[(lead.priority, lead.layout.key)]
-        alone = lead.layout.key is None
-        batch = lane.take(1 if alone else limit, strict=False)
-        if not alone and not self._ragged:
-            other = self._lanes.get((1 - lead.priority, lead.layout.key))
-            room = limit - sum(e.rows for e in batch) if other is not None else 0
-            if other is not None and room > 0:
-                batch += other.take(room, strict=True)
+        priority, key = lead.priority, lead.layout.key
+        if priority != ADMITTED:
+            self._high_run = self._high_run + 1 if priority == HIGH else 0
+        batch = self._lanes[priority, key].take(1 if key is None else limit, strict=False)
+        if key is not None and not self._ragged and len(self._lanes) > 1:
+            self._fill(batch, priority, key, limit)
         for entry in batch:
             self._leave(entry)
         return batch
+
+    def _fill(self, batch: list[Entry], priority: int, key: object, limit: int) -> None:
+        """Give what room is left to those of other priorities."""
+        room = limit - sum(e.rows for e in batch)
+        for other in FIRST_TO_LAST:
+            lane = self._lanes.get((other, key)) if other != priority else None
+            if lane is not None and room > 0:
+                more = lane.take(room, strict=True)
+                room -= sum(e.rows for e in more)
+                batch += more
 
     def waiting(self) -> Iterator[Entry]:
         """Yield every entry that waits."""

@@ -93,7 +93,9 @@ class Pieces:
             await self.aclose()
             raise StopAsyncIteration
         if not self._timings.queue:
-            self._timings.queue = max(0.0, self._entry.dispatched - self._entry.enqueued)
+            entry, timings = self._entry, self._timings
+            timings.began = entry.enqueued
+            timings.queue = max(0.0, entry.dispatched - entry.enqueued)
         return piece if self._outputs is None else self._chosen(piece, self._outputs)
 
     def _chosen(self, piece: Tensors, names: tuple[str, ...]) -> Tensors:

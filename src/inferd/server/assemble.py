@@ -17,12 +17,13 @@ from inferd.config.load import state_directory
 from inferd.config.settings import Settings
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
+from inferd.control.models import Models
+from inferd.control.pipelines import Pipelines
+from inferd.control.sources import read_specs
 from inferd.core.tensor import Tensors
 from inferd.execution.offload import CodecPool
 from inferd.repository.spec import ModelSpec
-from inferd.repository.store import scan
 from inferd.routing.table import RouteTable
-from inferd.runtimes.detect import Detector
 from inferd.scheduling.admission import QueueLimits
 from inferd.server.grpclistener import GRPCListener
 from inferd.server.instruments import Instruments
@@ -30,6 +31,7 @@ from inferd.server.listeners import Listeners
 from inferd.server.loading import ModelLoading
 from inferd.server.sagemaker import Container
 from inferd.server.state import StateDirectory
+from inferd.server.tracing import Tracing
 from inferd.telemetry import table
 from inferd.telemetry.access import AccessLog
 from inferd.telemetry.exposition import render
@@ -58,6 +60,7 @@ class Assembled:
         self.table = RouteTable()
         self.metrics = Metrics()
         self.instruments = Instruments(self.metrics)
+        self.tracing = Tracing(settings.tracing, os.environ)
         self.limits = limits_from(settings.limits)
         self.codecs = CodecPool(max_depth=self.limits.json_depth)
         several = self.container.several
@@ -66,20 +69,25 @@ class Assembled:
             self.table, load_settings(settings), CurveStore(self.state.path / "costs"),
             observer=self.instruments.batches,
         )  # fmt: skip
+        self.models = Models(self.loader, Pipelines(
+            self.loader, QueueLimits(settings.queue.items, settings.queue.bytes),
+            observer=self.instruments.steps,
+        ))  # fmt: skip
         doors = api_settings(settings, self.limits, self.container)
-        models = self.container.models
-        loading = ModelLoading(self.loader, models, lambda path: self.read([path]))
+        base = self.container.models
+        loading = ModelLoading(self.models, base, lambda path: self.read([path]))
         self.data = data_plane(
             self.table, doors, readiness=self.readiness, offload=self.codecs,
             observer=self.instruments.finished, ids=secrets.token_hex(4),
             product=("inferd", __version__), account=self.instruments.account,
-            loading=loading if several else None,
+            loading=loading if several else None, traces=self.tracing.traces,
         )  # fmt: skip
         self.control = control_plane(
             self.table, doors, readiness=self.readiness, scrape=self.scrape, place=self.place
         )
         self.metrics_only = metrics_plane(doors, self.scrape)
-        self.instruments.attach(self.loader, self.data)
+        self.instruments.attach(self.models, self.data)
+        self.metrics.provide(self.tracing.readings)
         self.metrics.provide(lambda: [Reading(table.LOG_DROPPED, (), float(logs.writer.dropped))])
         if settings.log.access:
             self.instruments.access = AccessLog(
@@ -94,6 +102,7 @@ class Assembled:
             self.table, api_settings(self.settings, self.limits), readiness=self.readiness,
             offload=self.codecs, observer=self.instruments.finished, ids=secrets.token_hex(4),
             product=("inferd", __version__), account=self.instruments.account,
+            traces=self.tracing.traces,
         )  # fmt: skip
         self.instruments.count(made)
         return made
@@ -109,8 +118,8 @@ class Assembled:
         """Return the models at ``paths``, as this server is to run them."""
         container, settings = self.container, self.settings
         if not settings.server.sagemaker:
-            return scan(paths, Detector(), trust_pickle=trusted)
-        specs = scan(paths, Detector(), trust_pickle=trusted, program=container.program)
+            return read_specs(paths, trust_pickle=trusted)
+        specs = read_specs(paths, trust_pickle=trusted, program=container.program)
         return [container.adapted(spec, settings.requests.timeout) for spec in specs]
 
     async def scrape(self, accept: str) -> tuple[str, bytes]:
@@ -126,7 +135,8 @@ class Assembled:
     def samples(self) -> dict[str, Tensors]:
         """Return an example that each loaded model answers."""
         loaded = {m.spec.name: m.loaded for m in self.loader.models.values()}
-        return {name: one.golden[0] for name, one in loaded.items() if one and one.golden}
+        samples = {name: one.golden[0] for name, one in loaded.items() if one and one.golden}
+        return {**samples, **self.models.pipelines.samples()}
 
 
 def load_settings(settings: Settings) -> LoadSettings:

@@ -17,16 +17,19 @@ from inferd import __version__
 from inferd.api.call import Call
 from inferd.api.plane import Plane
 from inferd.api.routes import INFER
-from inferd.control.loader import GOLDEN, LoadedModel, Loader
+from inferd.control.loader import GOLDEN, LoadedModel
+from inferd.control.models import Models
 from inferd.core.clock import monotonic
 from inferd.core.message import Timings
 from inferd.execution.executor import Job
 from inferd.execution.frames import OK, Outcome
+from inferd.routing.pipeline.run import StepObserver
 from inferd.scheduling.settings import Observer
+from inferd.server.tracing import record
 from inferd.telemetry import table
 from inferd.telemetry.access import AccessLog
 from inferd.telemetry.memory import Memory, read_memory
-from inferd.telemetry.metrics import Metrics, MetricSpec, Reading
+from inferd.telemetry.metrics import Histogram, Metrics, MetricSpec, Reading
 from inferd.telemetry.served import ServedMetrics
 from inferd.telemetry.tally import Tally
 from inferd.transport.message import HTTPRequest
@@ -50,16 +53,16 @@ class Instruments:
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
         self.access: AccessLog | None = None
-        self._loader: Loader | None = None
+        self._models_of: Models | None = None
         self._doors: list[Accepting] = []
         self._listeners: dict[str, Listener] = {}
         self._served: dict[tuple[str, str], ServedMetrics] = {}
         self._answered = metrics.counter(table.ANSWERED)
         self._cancelled = metrics.counter(table.CANCELLED)
 
-    def attach(self, loader: Loader, plane: Plane) -> None:
-        """Read queues and instances of ``loader`` and requests of ``plane`` at every scrape."""
-        self._loader = loader
+    def attach(self, models: Models, plane: Plane) -> None:
+        """Read queues and instances of ``models`` and requests of ``plane`` at every scrape."""
+        self._models_of = models
         self.count(plane)
         plane.refused = self.refused
         metrics = self.metrics
@@ -107,6 +110,20 @@ class Instruments:
 
         return observe
 
+    def steps(self, model: str, version: str) -> StepObserver:
+        """Return what a pipeline tells of its steps."""
+        known: dict[tuple[str, str], Histogram] = {}
+
+        def observe(step: str, seconds: float, kind: str | None, skipped: bool) -> None:
+            outcome = "skipped" if skipped else kind or "ok"
+            child = known.get((step, outcome))
+            if child is None:
+                child = self.metrics.histogram(table.STEP_SECONDS, model, step, outcome)
+                known[step, outcome] = child
+            child.observe(seconds)
+
+        return observe
+
     def account(self, model: str, version: str) -> Tally:
         """Return what a version did since it began to serve."""
         return self.served(model, version).account()
@@ -139,10 +156,13 @@ class Instruments:
                 served.status(door, status)
         elif call.kind is not None:
             self.metrics.counter(table.ERRORS, "", call.kind).value += 1
+        trace = call.trace
+        if trace is not None and trace.sink is not None:
+            record(trace, request, call, status, sent, seconds, timings)
         if self.access is not None:
             self.access.record(
                 call.id, request.method, request.raw_path, status, sent, model or "",
-                request.received, seconds, timings,
+                request.received, seconds, timings, trace,
             )  # fmt: skip
 
     def refused(self, status: int, kind: str, sent: int) -> None:
@@ -157,14 +177,16 @@ class Instruments:
     # -- providers ----------------------------------------------------------------------------------
 
     def _loaded(self) -> Iterable[LoadedModel]:
-        return list(self._loader.models.values()) if self._loader is not None else ()
+        return self._models_of.workers() if self._models_of is not None else ()
 
     def _models(self) -> Iterable[Reading]:
         ready = True
+        for version in self._models_of.table.all() if self._models_of is not None else ():
+            ready = ready and version.ready
+            labels = (version.model, version.version)
+            yield Reading(table.MODEL_READY, labels, float(version.ready))
         for model in self._loaded():
             labels = (model.spec.name, model.spec.version)
-            ready = ready and model.version.ready
-            yield Reading(table.MODEL_READY, labels, float(model.version.ready))
             if model.loaded is not None:
                 yield Reading(table.MODEL_LOAD_SECONDS, labels, model.loaded.load_seconds)
             yield from _batcher(model, labels)

@@ -20,6 +20,7 @@ from inferd.core.errors import InferdError
 from inferd.server.assemble import Assembled
 from inferd.server.reload import watch
 from inferd.server.sagemaker import Container
+from inferd.server.tracing import FLUSH
 from inferd.telemetry.logs import Log, LogHandle, configure
 
 log = Log("server")
@@ -62,7 +63,7 @@ async def _serve(
         banner(server)
         watcher = None
         if settings.server.reload:
-            watcher = asyncio.create_task(watch(server.specs, server.scan, server.loader))
+            watcher = asyncio.create_task(watch(server.specs, server.scan, server.models))
         await stop.asked.wait()
         if watcher is not None:
             watcher.cancel()
@@ -109,7 +110,9 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 async def start(server: Assembled) -> None:
     """Read, listen, load; raises the first failure once everything else has been tried."""
     server.state.lock()
-    server.specs = await asyncio.get_running_loop().run_in_executor(None, server.scan)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, server.tracing.start)
+    server.specs = await loop.run_in_executor(None, server.scan)
     # An own socket is open from the start, so that health can be asked for while models load. Behind
     # an inherited one another server may still be answering: only who can answer takes from it.
     inherited = server.settings.server.listen_fd is not None
@@ -118,10 +121,10 @@ async def start(server: Assembled) -> None:
     await server.listeners.start_control(server.control, server.metrics_only)
     server.grpc.claim()
     results = await asyncio.gather(
-        server.grpc.start(), *(server.loader.load(spec) for spec in server.specs),
-        return_exceptions=True,
+        server.grpc.start(), server.models.load_all(server.specs), return_exceptions=True
     )  # fmt: skip
     failures = [r for r in results if isinstance(r, BaseException)]
+    failures += [r for found in results if isinstance(found, list) for r in found]
     for failure in failures[1:]:
         log.error("a model cannot be served", reason=str(failure))
     if failures:
@@ -157,8 +160,10 @@ async def close(server: Assembled) -> None:
     """End what is left: workers, codecs, logs, the lock. Safe after a failed start."""
     await server.listeners.stop(0.0, 0.0)
     await server.grpc.stop(0.0, 0.0)
-    await server.loader.stop(1.0)
+    await server.models.stop(1.0)
     await server.codecs.stop()
+    flush = min(FLUSH, server.settings.server.stop_timeout)
+    await asyncio.get_running_loop().run_in_executor(None, server.tracing.stop, flush)
     if server.instruments.access is not None:
         server.instruments.access.flush()
     server.state.release()

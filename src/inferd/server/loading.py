@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inferd.api.loading import AlreadyLoaded, NoMemory, Present
-from inferd.control.loader import Loader
+from inferd.control.models import Models
 from inferd.core.errors import (
     ConfigError,
     InferdError,
@@ -43,7 +43,7 @@ class ModelLoading:
     """
 
     def __init__(
-        self, loader: Loader, base: Path, scan: Callable[[str], list[ModelSpec]],
+        self, loader: Models, base: Path, scan: Callable[[str], list[ModelSpec]],
         available: Callable[[], int | None] = available_memory,
     ) -> None:  # fmt: skip
         self._loader = loader

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 
-from inferd.control.loader import Loader
+from inferd.control.models import Models, apart
 from inferd.core.errors import InferdError
 from inferd.repository.spec import ModelSpec
 from inferd.repository.watcher import fingerprint
@@ -22,7 +22,7 @@ GRACE = 30.0
 
 
 async def watch(
-    specs: list[ModelSpec], rescan: Callable[[], list[ModelSpec]], loader: Loader
+    specs: list[ModelSpec], rescan: Callable[[], list[ModelSpec]], served: Models
 ) -> None:
     """Compare files twice a second and replace what changed; runs until cancelled."""
     loop = asyncio.get_running_loop()
@@ -38,21 +38,22 @@ async def watch(
             continue
         known.pop(("", ""), None)
         current = {(s.name, s.version) for s in found}
-        for spec in found:
+        models, pipelines = apart(found)  # a pipeline may ask a model that is new
+        for spec in (*models, *pipelines):
             key = (spec.name, spec.version)
             now = await loop.run_in_executor(None, fingerprint, spec)
             if known.get(key) != now:
                 known[key] = now
-                await _replace(spec, loader)
-        for name, version in set(loader.models) - current:
-            if loader.table.find(name).version != version:  # a newer one answers
+                await _replace(spec, served)
+        for name, version in served.versions - current:
+            if served.table.find(name).version != version:  # a newer one answers
                 known.pop((name, version), None)
-                await loader.unload(name, version, GRACE)
+                await served.unload(name, version, GRACE)
 
 
-async def _replace(spec: ModelSpec, loader: Loader) -> None:
+async def _replace(spec: ModelSpec, served: Models) -> None:
     log.info("files changed, loading anew", model=spec.name, version=spec.version)
     try:
-        await loader.replace(spec)
+        await served.replace(spec)
     except InferdError as error:
         log.error("the old version serves on", model=spec.name, reason=str(error))

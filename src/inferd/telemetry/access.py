@@ -5,7 +5,8 @@ the list is long, a timer formats the whole list and hands it to the writer as o
 that the writer has no room for are dropped there and counted.
 
 A line holds the time, id, method, path as sent (escaped), model, status, bytes and the time of the
-whole and of each stage: microseconds in JSON, milliseconds in the readable form. Status 499 means that the client went away first.
+whole and of each stage: microseconds in JSON, milliseconds in the readable form; and the id of the trace
+where the request has one. Status 499 means that the client went away first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from json import dumps as json_text
 
 from inferd.core.clock import Clock, monotonic
 from inferd.core.message import Timings
+from inferd.core.trace import Trace
 from inferd.telemetry.logs import timestamp
 from inferd.telemetry.writer import BoundedWriter
 
@@ -30,10 +32,10 @@ _JSON = (
     '"path":"%s","model":"%s","status":%d,"bytes":%d,"us":%d'
 )
 _JSON_STAGES = _JSON + (
-    ',"decode_us":%d,"queue_us":%d,"batch_us":%d,"run_us":%d,"encode_us":%d,"batch_size":%d}\n'
+    ',"decode_us":%d,"queue_us":%d,"batch_us":%d,"run_us":%d,"encode_us":%d,"batch_size":%d'
 )
 
-Entry = tuple[float, str, str, bytes, int, int, str, float, "Timings | None"]
+Entry = tuple[float, str, str, bytes, int, int, str, float, "Timings | None", "Trace | None"]
 
 
 class AccessLog:
@@ -73,6 +75,7 @@ class AccessLog:
         received: float,
         seconds: float,
         timings: Timings | None = None,
+        trace: Trace | None = None,
     ) -> None:
         """Note a finished request: ``sent`` bytes of body, ``seconds`` from head to last byte.
 
@@ -80,7 +83,7 @@ class AccessLog:
         """
         entries = self._entries
         entries.append(
-            (received + seconds, id, method, raw_path, status, sent, model, seconds, timings)
+            (received + seconds, id, method, raw_path, status, sent, model, seconds, timings, trace)
         )
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self.flush)
@@ -107,13 +110,13 @@ class AccessLog:
         plain = _is_plain("".join([entry[1] for entry in entries]))
         lines: list[str] = []
         last, stamp = -1, ""
-        for now, id, method, raw_path, status, sent, model, seconds, timings in entries:
+        for now, id, method, raw_path, status, sent, model, seconds, timings, trace in entries:
             millis = int((now + offset) * 1000)
             if millis != last:
                 last, stamp = millis, timestamp(millis / 1000)
             where = words(method, raw_path, model)
             shown = id if plain and len(id) <= _LONGEST else _quoted(id)
-            lines.append(line(stamp, shown, where, status, sent, seconds, timings))
+            lines.append(line(stamp, shown, where, status, sent, seconds, timings, trace))
         return lines
 
     def _make_words(self, method: str, raw_path: bytes, model: str) -> tuple[str, str, str]:
@@ -125,29 +128,31 @@ class AccessLog:
 
 def _json_line(
     stamp: str, id: str, words: tuple[str, str, str], status: int, sent: int, seconds: float,
-    t: Timings | None,
+    t: Timings | None, trace: Trace | None,
 ) -> str:  # fmt: skip
     method, path, model = words
+    end = "}\n" if trace is None else f',"trace_id":"{trace.trace_id}"}}\n'
     if t is None:
-        return (_JSON + "}\n") % (stamp, id, method, path, model, status, sent, seconds * 1e6)
+        return _JSON % (stamp, id, method, path, model, status, sent, seconds * 1e6) + end
     return _JSON_STAGES % (
         stamp, id, method, path, model, status, sent, seconds * 1e6, t.decode * 1e6,
         t.queue * 1e6, t.batch * 1e6, t.run * 1e6, t.encode * 1e6, t.batch_size,
-    )  # fmt: skip
+    ) + end  # fmt: skip
 
 
 def _text_line(
     stamp: str, id: str, words: tuple[str, str, str], status: int, sent: int, seconds: float,
-    t: Timings | None,
+    t: Timings | None, trace: Trace | None,
 ) -> str:  # fmt: skip
     method, path, model = words
+    end = "\n" if trace is None else f" trace={trace.trace_id}\n"
     line = f"{stamp[11:23]} ACCESS  {method} {path} {status} {sent}B {seconds * 1e3:.2f}ms id={id}"
     if t is None:
-        return f"{line}\n"
+        return line + end
     return (
         f"{line} model={model} decode={t.decode * 1e3:.2f} queue={t.queue * 1e3:.2f} "
         f"batch={t.batch * 1e3:.2f} run={t.run * 1e3:.2f} encode={t.encode * 1e3:.2f} "
-        f"batched={t.batch_size}\n"
+        f"batched={t.batch_size}{end}"
     )
 
 

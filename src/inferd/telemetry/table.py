@@ -48,6 +48,10 @@ STAGE_SECONDS = _histogram(
     "inferd_stage_seconds", (*_SERVED, "stage"), SECONDS,
     "Time a request spent in one stage: decode, queue, batch, run, encode",
 )  # fmt: skip
+STEP_SECONDS = _histogram(
+    "inferd_pipeline_step_seconds", ("model", "step", "outcome"), SECONDS,
+    "Time of one step of a pipeline; outcome: ok, skipped, or the kind of its error",
+)  # fmt: skip
 QUEUE_ITEMS = _gauge("inferd_queue_items", _SERVED, "Requests waiting for a worker")
 QUEUE_BYTES = _gauge("inferd_queue_bytes", _SERVED, "Bytes of the inputs that wait for a worker")
 EXPIRED = _counter(
@@ -93,14 +97,18 @@ CANCELLED = _counter("inferd_cancelled_total", (), "Requests whose client went a
 LOG_DROPPED = _counter(
     "inferd_log_dropped_total", (), "Log lines dropped because the output did not keep up"
 )
+SPANS = _counter(
+    "inferd_spans_total", ("outcome",),
+    "Spans of traces: exported, failed (nobody took them), dropped (no room; one for each request)",
+)  # fmt: skip
 START_TIME = _gauge("inferd_start_time_seconds", (), "Unix time at which the server started")
 BUILD_INFO = _gauge("inferd_build_info", ("version", "python"), "Always 1; says what is running")
 
 METRICS: tuple[MetricSpec, ...] = (
-    REQUESTS, ERRORS, REQUEST_SECONDS, STAGE_SECONDS, QUEUE_ITEMS, QUEUE_BYTES, EXPIRED,
+    REQUESTS, ERRORS, REQUEST_SECONDS, STAGE_SECONDS, STEP_SECONDS, QUEUE_ITEMS, QUEUE_BYTES, EXPIRED,
     BATCH_SIZE, BATCH_FILL, INSTANCES, WORKER_RESTARTS, REPLAYS, QUARANTINED, WORKER_MEMORY,
     FRONT_MEMORY, MODEL_READY, MODEL_LOAD_SECONDS, READY, CONNECTIONS,
-    RECEIVING_BYTES, IN_FLIGHT, ACCEPTED, ANSWERED, CANCELLED, LOG_DROPPED, START_TIME,
+    RECEIVING_BYTES, IN_FLIGHT, ACCEPTED, ANSWERED, CANCELLED, LOG_DROPPED, SPANS, START_TIME,
     BUILD_INFO,
 )  # fmt: skip
 

@@ -39,15 +39,17 @@ from inferd.transforms.registry import TRANSFORMS, of_phase
 
 
 def compile_chain(
-    signature: Signature, preprocess: Sequence[Step], postprocess: Sequence[Step], directory: Path
-) -> Chain:
+    signature: Signature, preprocess: Sequence[Step], postprocess: Sequence[Step], directory: Path,
+    *, dry: bool = False,
+) -> Chain:  # fmt: skip
     """Compile the steps around a model.
 
-    ``directory``: where labels and tokenizers lie. Raises ``ConfigError`` naming file, line and
+    ``directory``: where labels and tokenizers lie. ``dry``: only the external signature is of use, and no
+    library is imported. Raises ``ConfigError`` naming file, line and
     step for everything that is wrong with a step or does not fit the model, and ``MissingExtra``
     where a step needs a library that is not installed.
     """
-    context = Context(directory, 0 if signature.batched else 1)
+    context = Context(directory, 0 if signature.batched else 1, dry)
     before = [_built(step, PREPROCESS, i, context) for i, step in enumerate(preprocess)]
     after = [_built(step, POSTPROCESS, i, context) for i, step in enumerate(postprocess)]
     last_item, pads = _order(before)

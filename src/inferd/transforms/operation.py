@@ -35,11 +35,13 @@ class Context:
     """What building a step may ask for.
 
     ``directory``: where files are looked up. ``offset``: what to add to an axis of ``model.yaml``
-    (0 where the signature is batched, 1 where the batch axis is the chain's own).
+    (0 where the signature is batched, 1 where the batch axis is the chain's own). ``dry``: only types
+    are asked for; no library is imported and nothing large is read.
     """
 
     directory: Path
     offset: int = 0
+    dry: bool = False
 
     def axis(self, axis: int, *, key: str = "axis") -> int:
         """Return the draft axis of a declared one; refuses the batch."""
@@ -82,7 +84,8 @@ Build = Callable[[Args, Context], Operation]
 class Transform:
     """One row of the registry. ``short``: the parameters a plain value stands for, tried in order.
 
-    ``spec`` says for the reference how the external signature changes.
+    ``spec`` says for the reference how the external signature changes. ``heavy``: it needs a library, which
+    the front does not import.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Transform:
     spec: str
     parameters: tuple[Parameter, ...] = ()
     short: tuple[str, ...] = ()
+    heavy: bool = False
 
 
 class InputMap(Protocol):

@@ -198,7 +198,9 @@ class DecodeTokens:
 
 
 def _decode_tokens(args: Args, context: Context) -> Operation:
-    tokenizer = load_tokenizer(context.directory, args["file"], "decode_tokens")
+    tokenizer = None
+    if not context.dry:
+        tokenizer = load_tokenizer(context.directory, args["file"], "decode_tokens")
     return EachOutput(DecodeTokens(tokenizer, args["skip_special_tokens"]), args)
 
 
@@ -231,6 +233,7 @@ TRANSFORMS = (
             Parameter("skip_special_tokens", FLAG, "leave special tokens out", True),
         ),
         ("file",),
+        heavy=True,
     ),
 )  # fmt: skip
 """The rows of the registry kept in this file."""

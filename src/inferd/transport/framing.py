@@ -35,6 +35,9 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_CONTEXT = (b"\r\ntraceparent", b"\r\ntracestate")
+# A line of its own in plain characters, with nothing that could be read as its continuation.
+_CONTEXT_LINE = re.compile(rb"\r\n(traceparent|tracestate):([ -~\t]*)(?=\r\n[^ \t])", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -51,7 +54,7 @@ class Head:
 
     ``length``: bytes of body to come, or ``CHUNKED``. ``expects``: the client waits for a 100.
     ``index``: first value of each header. ``plain``: nothing to do before the body may arrive. ``memo``: what the
-    application keeps of it.
+    application keeps of it; heads that differ in their trace context only share it too.
     """
 
     __slots__ = (
@@ -80,6 +83,19 @@ class Head:
         self.expects = not http10 and b"expect" in index and length != 0
         self.plain = not self.expects and length >= 0
         self.memo = Memo()
+
+    def joined(self, context: list[tuple[bytes, bytes]]) -> Head:
+        """Return this head with the headers of a trace context, which was cut out of its bytes."""
+        head = Head.__new__(Head)
+        head.method, head.path, head.raw_path, head.query = (
+            self.method, self.path, self.raw_path, self.query,
+        )  # fmt: skip
+        head.headers = [*self.headers, *context]
+        head.index = {**self.index, **dict(reversed(context))}
+        head.http10, head.length, head.is_head = self.http10, self.length, self.is_head
+        head.keep_alive, head.expects, head.plain = self.keep_alive, self.expects, self.plain
+        head.memo = self.memo
+        return head
 
 
 class _Collector:
@@ -120,6 +136,25 @@ def parse_head(raw: bytes, limits: Limits) -> Head:
     if not http10 and index.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise Refused(417, "the only expectation met here is 100-continue")
     return Head(method.decode(), split[1:], headers, index, http10=http10, length=length)
+
+
+def has_context(raw: bytes) -> bool:
+    """Whether a head carries a trace context (W3C), which differs from request to request."""
+    lower = raw.lower()
+    return _CONTEXT[0] in lower or _CONTEXT[1] in lower
+
+
+def without_context(raw: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
+    """Return a head without its trace context, and the context's headers as ``parse_head`` has them.
+
+    ``None`` where it cannot be cut out so that the rest reads as it did before.
+    """
+    parts = _CONTEXT_LINE.split(raw)  # between two lines: a name, a value
+    names, values = parts[1::3], parts[2::3]
+    rest = b"".join(parts[::3])
+    if has_context(rest):
+        return None
+    return rest, [(n.lower(), v.strip(b" \t")) for n, v in zip(names, values, strict=True)]
 
 
 def check_partial(data: bytes, limits: Limits) -> None:

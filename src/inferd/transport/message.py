@@ -17,7 +17,8 @@ Headers = list[tuple[bytes, bytes]]
 class Memo:
     """A place where the application keeps what it found out of one head, shared by equal heads.
 
-    ``value`` may hold only what follows from the head's bytes (never a time, a peer or an identity).
+    ``value`` may hold only what follows from the head's bytes without their trace context (never a time,
+    a peer or an identity).
     """
 
     __slots__ = ("value",)
@@ -34,7 +35,8 @@ class HTTPRequest:
     runs (where ``Accepted.view`` allows it, perhaps a memoryview). ``received``: monotonic seconds at which the head was complete. ``peer``: client address.
     ``context`` is free for the application (request id, principal, route). ``index``: the first
     value of every header by name where the caller has it already (``header`` builds it otherwise).
-    ``memo``: shared with every request whose head had the same bytes; ``None`` where none is kept.
+    ``memo``: shared with every request whose head had the same bytes, trace context (``traceparent``,
+    ``tracestate``) apart; ``None`` where none is kept.
     """
 
     __slots__ = (

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from inferd.core.clock import Clock
-from inferd.transport.framing import Head, parse_head
+from inferd.transport.framing import Head, has_context, parse_head, without_context
 from inferd.transport.limits import Limits
 from inferd.transport.message import Accepted, Application, HTTPRequest, HTTPResponse
 from inferd.transport.response import Renderer
@@ -52,13 +52,28 @@ class Shared:
     def head(self, raw: bytes) -> Head:
         """Parse a head and remember it: clients send the same one again and again.
 
-        A head is a pure function of its bytes, so equal bytes may share it. Raises ``Refused``.
+        A head is a pure function of its bytes, so equal bytes may share it. A trace context, new with
+        every request, is left out of what is compared. Raises ``Refused``.
         """
+        if len(raw) > _REMEMBERED_BYTES:
+            return parse_head(raw, self.limits)
+        if not has_context(raw):
+            return self._remembered(raw)
+        parts = without_context(raw)
+        if parts is None:
+            return parse_head(raw, self.limits)
+        rest, context = parts
+        head = self.heads.get(rest)
+        if head is None:
+            parse_head(raw, self.limits)  # what is refused is refused as a whole
+            head = self._remembered(rest)
+        return head.joined(context)
+
+    def _remembered(self, raw: bytes) -> Head:
         head = parse_head(raw, self.limits)
-        if len(raw) <= _REMEMBERED_BYTES:
-            if len(self.heads) >= _REMEMBERED_HEADS:
-                self.heads.clear()
-            self.heads[raw] = head
+        if len(self.heads) >= _REMEMBERED_HEADS:
+            self.heads.clear()
+        self.heads[raw] = head
         return head
 
     def accept(self, request: HTTPRequest) -> Accepted | HTTPResponse:

@@ -1,4 +1,4 @@
-"""The server's TLS context, from a certificate and a key file; TLS 1.2 or later, nothing older."""
+"""TLS contexts, of the server and of who asks others; TLS 1.2 or later, nothing older."""
 
 from __future__ import annotations
 
@@ -40,6 +40,34 @@ def server_context(
                 help="give the certificates of the authorities, each from BEGIN to END CERTIFICATE",
             ) from None
         context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(
+    ca: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
+    """Return a context for connections to other servers; their certificates are verified.
+
+    ``ca``: PEM file of the authorities that are trusted (``None``: the system's). ``certificate`` and
+    ``key``: what this side shows of itself. Raises ``ConfigError`` naming the file.
+    """
+    for path, what in ((ca, "CA"), (certificate, "certificate"), (key, "key")):
+        if path is not None:
+            _check_readable(path, what)
+    try:
+        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except ssl.SSLError:
+        raise ConfigError(
+            f"{ca}: holds no certificate in PEM form",
+            help="give the certificates of the authorities, each from BEGIN to END CERTIFICATE",
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key, password=_refuse_password)
+        except (ssl.SSLError, ValueError, TypeError) as error:
+            raise _explain(error, certificate, key) from None
     return context
 
 

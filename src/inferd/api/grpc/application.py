@@ -27,6 +27,7 @@ from inferd.api.triton import Account, Repository, no_account
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import NotAllowed, Unsupported
 from inferd.routing.table import RouteTable
+from inferd.telemetry.sampling import PASSED_ON, Traces
 
 
 class GRPCApplication:
@@ -46,9 +47,10 @@ class GRPCApplication:
         product: tuple[str, str] = ("inferd", "0"),
         account: Account = no_account,
         repository: Repository | None = None,
+        traces: Traces = PASSED_ON,
     ) -> None:
         readiness = readiness or Readiness(table)
-        self.calls = Calls(settings, observer, authorize, clock, RequestIds(ids))
+        self.calls = Calls(settings, observer, authorize, clock, RequestIds(ids), traces)
         self.streams = Streams(self.calls)
         inference = Inference(table, settings, clock, offload)
         inferring = Inferring(table, inference, clock, settings.offload_bytes)

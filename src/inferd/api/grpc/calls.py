@@ -1,7 +1,7 @@
 """What every call shares: its id, its permission, its deadline, its status, who hears of it.
 
 The metadata read here are the headers of HTTP: ``x-request-id``, ``x-request-timeout``,
-``x-priority`` and ``x-server-timing``. The deadline is the earlier of the call's own and of
+``x-priority``, ``x-server-timing``, ``traceparent`` and ``tracestate``. The deadline is the earlier of the call's own and of
 ``x-request-timeout``; without either it is the server's. The id and the timings go back in the
 trailing metadata.
 """
@@ -25,6 +25,7 @@ from inferd.api.plane import Observer
 from inferd.api.settings import ApiSettings
 from inferd.core.clock import Clock
 from inferd.core.errors import InvalidInput
+from inferd.telemetry.sampling import PASSED_ON, Traces
 from inferd.transport.message import Headers, HTTPRequest
 
 Context = Any
@@ -45,6 +46,8 @@ class Asked:
     priority: int = 0
     timed: bool = False
     strict: bool = False
+    parent: str | None = None
+    state: str = ""
 
 
 class Calls:
@@ -52,7 +55,7 @@ class Calls:
 
     def __init__(
         self, settings: ApiSettings, observer: Observer, authorize: Authorize, clock: Clock,
-        ids: RequestIds,
+        ids: RequestIds, traces: Traces = PASSED_ON,
     ) -> None:  # fmt: skip
         self.accepted = 0
         self.clock = clock
@@ -60,6 +63,7 @@ class Calls:
         self._observer = observer
         self._authorize = authorize
         self._ids = ids
+        self._traces = traces
 
     def begin(self, rpc: Rpc, id: bytes | str | None) -> HTTPRequest:
         """Return the record of a new request; its ``context`` is the ``Call``."""
@@ -81,6 +85,8 @@ class Calls:
 
     def admit(self, rpc: Rpc, call: Call, asked: Asked, received: float, context: Context) -> None:
         """Fill ``call`` from what is asked; raises the refusal."""
+        if asked.parent is not None or self._traces.on:
+            call.trace = self._traces.of(asked.parent, asked.state)
         self._authorize(call.principal, rpc.route)
         call.deadline = received + self.seconds(asked, context)
         call.priority = asked.priority
@@ -172,12 +178,18 @@ def asked(metadata: Any) -> Asked:
             found.priority = priority_of(value.encode())
         elif key == "x-server-timing":
             found.timed = value == "1"
+        elif key == "traceparent":
+            found.parent = value
+        elif key == "tracestate":
+            found.state = f"{found.state},{value}" if found.state else value
         else:
             found.strict = value.strip().lower() == "true"
     return found
 
 
-_READ = frozenset(("x-request-timeout", "x-priority", "x-server-timing", "triton_grpc_error"))
+_READ = frozenset(
+    ("x-request-timeout", "x-priority", "x-server-timing", "triton_grpc_error", "traceparent", "tracestate")
+)  # fmt: skip
 
 
 class Handlers(grpc.GenericRpcHandler):

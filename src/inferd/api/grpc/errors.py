@@ -66,6 +66,7 @@ def worded(error: Exception, call: Call) -> tuple[str, str]:
     if not isinstance(error, InferdError) or error.kind in _HIDDEN:
         logger.error("request %s failed", call.id, exc_info=error)
         return "internal", f"internal error (request id {call.id})"
+    call.steps = error.steps
     text = f"{error.message} ({error.help})" if error.help else error.message
     return error.kind, text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 

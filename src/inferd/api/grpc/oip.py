@@ -100,7 +100,7 @@ class InferenceDoors:
         version = self._find("ModelConfigRequest", body, call)
         value = model_config(
             version.model, version.platform or version.runtime, signature_of(version), version.plan,
-            streams=version.streams,
+            streams=version.streams, task=version.task, classes=version.classes,
         )  # fmt: skip
         return _written("ModelConfigResponse", {"config": value})
 

@@ -15,13 +15,22 @@ class Callee:
 
     A Python function's and a transform's signature is not batched: its shapes are those of one example.
     ``uneven``: the inputs and outputs of a Python function that are lists of arrays which may differ in
-    shape; ``fallback``: the signature of the model that stands in.
+    shape; ``fallback``: the signature of the model that stands in. ``plan``: how the model's requests share
+    batches, where that is known.
     """
 
     signature: Signature
     streams: bool = False
     uneven: frozenset[str] = frozenset()
     fallback: Signature | None = None
+    plan: BatchPlan | None = None
+
+    @property
+    def splits(self) -> bool:
+        """Whether rows of one request may be answered in unequal shapes."""
+        if self.plan is not None:
+            return self.plan.split
+        return self.signature.ragged or any(-1 in s.shape[1:] for s in self.signature.outputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,17 @@ class TransformCall:
 class Condition:
     """``when:`` of a step: its text, the values it looks at, and the test on them.
 
-    ``test`` is given a value for each of ``refs`` (numpy scalar, array or ``bytes``).
+    ``test`` is given a value for each of ``refs`` (numpy scalar, array or ``bytes``). ``single``: those
+    that are compared or taken for true or false, so they must hold one element; ``lists``: those
+    whose length is asked for, or in which something is looked for.
     """
 
     text: str
     refs: tuple[Ref, ...]
     test: Callable[[Mapping[Ref, Any]], bool]
     where: str = ""
+    single: frozenset[Ref] = frozenset()
+    lists: frozenset[Ref] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,10 @@ class PipelineSpec:
 
     def step(self, name: str) -> StepSpec:
         """Return the step of that name; raises ``KeyError``."""
-        return next(s for s in self.steps if s.name == name)
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
 
     @property
     def models(self) -> tuple[ModelCall, ...]:
@@ -167,6 +174,11 @@ class Value:
 class Node:
     """One step, ready to run. ``needs``: the steps that must have ended before it can begin.
 
+    ``inputs``: the types that its callee takes for one example, of an element where the input is mapped.
+    A value of one element feeds ``[]`` and ``[1]`` alike, and free axes agree with any size, so what comes
+    may have to be reshaped, and its sizes are the callee's to check. ``outputs``: the types of what the
+    step gives, of the whole lists where it is mapped.
+
     ``batched``: its callee takes a batch axis. ``constants``: constants of its inputs, as arrays of the
     right datatype and shape, without batch axis, by input. ``from_request``: fed by inputs of
     the request alone, so what it calls invalid is the client's fault. ``values``: of its fallback.
@@ -182,6 +194,10 @@ class Node:
     from_request: bool = False
     optional: bool = False
     """Its outputs may be absent: it, or all that feeds one of its inputs, may be skipped."""
+    alone: bool = False
+    """It is mapped over a model that may answer rows in unequal shapes, or streams: one row a request."""
+    fallback_batched: bool = True
+    """The model of its fallback takes a batch axis."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""Pipelines that answer just what one model does, so that what is left is what steps and hops cost.
+
+*Steps*: T behind so many models that do as much and change nothing, all in one server. *Services*: M
+between two that change nothing, each in a server of its own, and a fourth server that holds the
+pipeline and asks them. *NGINX*: one server of T behind NGINX with the file that ``inferd compose``
+writes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks import models
+from benchmarks.process import Process, free_port
+
+SERVICES = ("ids", "m", "vector")
+THREE = """\
+inputs: [input_ids, attention_mask]
+steps:
+  first: {model: ids, inputs: {ids: input_ids}}
+  second: {model: m, inputs: {input_ids: first.same, attention_mask: attention_mask}}
+  third: {model: vector, inputs: {vector: second.embedding}}
+outputs: {embedding: third.same}
+"""
+
+
+def steps(count: int) -> Path:
+    """Return an application of ``count`` steps, the last of which is T; write it when missing."""
+    lines = ["inputs: [x]", "steps:"]
+    source = "x"
+    for number in range(1, count):
+        lines.append(f"  step{number}: {{model: s, inputs: {{x: {source}}}}}")
+        source = f"step{number}.same"
+    lines += [f"  last: {{model: t, inputs: {{x: {source}}}}}"]
+    lines += ["outputs: {probabilities: last.probabilities}", ""]
+    parts = {"t": "T"} if count == 1 else {"s": "S", "t": "T"}
+    return _application(f"steps{count}", "\n".join(lines), parts)
+
+
+def three() -> Path:
+    """Return the application of three steps around M; write it when missing."""
+    return _application("three", THREE, dict(zip(SERVICES, "IMH", strict=True)))
+
+
+def _application(name: str, text: str, parts: Mapping[str, str]) -> Path:
+    folder = models.ROOT / models.REVISION / name
+    for model, letter in parts.items():
+        artifact = folder / model / "1" / "model.onnx"
+        if not artifact.exists():
+            artifact.parent.mkdir(parents=True, exist_ok=True)
+            os.link(models.path(letter), artifact)
+    (folder / "pipeline.yaml").write_text(text)
+    return folder
+
+
+class Behind(Process):
+    """A server and those it asks; all start and end together."""
+
+    def __init__(self, command: Sequence[str], others: Sequence[Process]) -> None:
+        super().__init__(command)
+        self.others = others
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        for other in self.others:
+            self._stack.enter_context(other)
+        super().__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        super().__exit__(kind, error, trace)
+        self._stack.close()
+
+
+def serve(path: Path, port: int, state: Path, *more: str, grpc: int | None = None) -> list[str]:
+    """Return the command that serves ``path`` on ``port`` and on free ports for all else."""
+    return [
+        sys.executable, "-m", "inferd", "serve", str(path), "--port", str(port), "--grpc-port",
+        str(grpc or free_port()), "--admin-port", str(free_port()), "--state-dir", str(state), *more,
+    ]  # fmt: skip
+
+
+def services(port: int, state: Path) -> Process:
+    """Return the pipeline on ``port`` whose three steps run in servers of their own."""
+    folder, ports = three(), [free_port() for _ in SERVICES]
+    deployment = folder.parent / f"deployment-{port}.yaml"
+    rows = [f"  {n}: {{url: 'http://127.0.0.1:{p}'}}" for n, p in zip(SERVICES, ports, strict=True)]
+    deployment.write_text("\n".join(["services:", *rows, ""]))
+    others = [
+        Process(serve(folder / name, each, state / name))
+        for name, each in zip(SERVICES, ports, strict=True)
+    ]
+    alone = folder / "pipeline.yaml"
+    command = serve(alone, port, state / "front", "--deployment", str(deployment))
+    return Behind(command, others)
+
+
+def behind_nginx(port: int, inner: int, server: Process) -> Process:
+    """Return NGINX on ``port`` before ``server``, which listens on ``inner``."""
+    raise NotImplementedError
+
+
+def without_nginx() -> str:
+    """Return why NGINX cannot be measured here, empty where it can."""
+    return "" if shutil.which("nginx") else "there is no nginx (Debian, Ubuntu: nginx-light)"

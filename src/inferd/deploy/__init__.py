@@ -1,0 +1,1 @@
+"""Containers and services: texts made from what is served; nothing here is needed to serve."""

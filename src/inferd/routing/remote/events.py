@@ -1,0 +1,136 @@
+"""Server-sent events to pieces of an answer, as their bytes arrive. Pure.
+
+An event's data is a JSON object of outputs by name, bare values or lists, or ``{"error": text}``.
+
+Source: HTML standard, section 9.2; Triton's generate extension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from inferd.codecs import json
+from inferd.codecs.refusals import explained
+from inferd.codecs.values import depth_of, to_array
+from inferd.core.errors import (
+    KINDS,
+    InferdError,
+    InvalidInput,
+    ModelFailed,
+    Unsupported,
+    from_kind,
+)
+from inferd.core.message import Parameters
+from inferd.core.signature import Signature, TensorSpec
+from inferd.core.tensor import Tensors, as_bytes
+
+MOST_BYTES = 64 << 20
+"""The longest event that is read."""
+
+
+class Events:
+    """Cuts bytes, as they come, into the data of events."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take bytes; yield the data of every event that they complete; raises ``InvalidInput``."""
+        whole = self._rest + chunk
+        held = whole.endswith(b"\r")  # perhaps half of a line's end
+        lines = (whole[:-1] if held else whole).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *done, rest = lines.split(b"\n")
+        self._rest = rest + b"\r" if held else rest
+        for line in done:
+            if line.startswith(b"data:"):
+                part = line[5:].removeprefix(b" ")
+                self._data.append(part)
+                self._size += len(part)
+            elif not line and self._data:
+                data, self._data, self._size = b"\n".join(self._data), [], 0
+                yield data
+        if self._size + len(self._rest) > MOST_BYTES:
+            raise InvalidInput(f"an event is longer than {MOST_BYTES} bytes")
+
+
+def piece(data: bytes, signature: Signature, wanted: tuple[str, ...] | None) -> Tensors:
+    """Return the outputs in an event; raises the error it says, ``InvalidInput`` for no event."""
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise InvalidInput("an event is no object")
+    if "error" in value and signature.output("error") is None:
+        raise said(value)
+    found: Tensors = {}
+    for spec in signature.outputs:
+        if spec.name in value and (wanted is None or spec.name in wanted):
+            found[spec.name] = _array(value[spec.name], spec, batched=signature.batched)
+    return found
+
+
+class Said(Exception):
+    """An event that says an error."""
+
+    def __init__(self, error: InferdError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def said(value: dict[str, Any]) -> Said:
+    """Return the error that an event says."""
+    message, help, kind = explained(value) or (str(value.get("error")), None, None)
+    if kind in KINDS:
+        return Said(from_kind(kind, message, help))
+    return Said(ModelFailed(message or "the answer broke off", help=help))
+
+
+def _array(value: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
+    row = spec.shape[1:] if batched else spec.shape
+    where = f"output {spec.name!r}"
+    depth = depth_of(value)
+    array = to_array(value, spec.dtype, depth, where)
+    if depth == 0:  # a bare value fills axes of one
+        array = array.reshape((1,) * len(row))
+    elif array.ndim != len(row):
+        if array.size:
+            raise InvalidInput(f"{where} has {array.ndim} axes, not {len(row)}")
+        array = array.reshape((0,) * len(row)) if row else array
+    return array[np.newaxis] if batched else array
+
+
+def question(inputs: Tensors, signature: Signature, parameters: Parameters) -> bytes:
+    """Return the body of a generate request: one example as an object.
+
+    Raises ``Unsupported`` for what JSON cannot carry, ``InvalidInput`` for several examples.
+    """
+    found: dict[str, Any] = {}
+    for name, array in inputs.items():
+        if signature.batched and array.shape[:1] != (1,):
+            raise InvalidInput(
+                "a model that streams answers one example at a time",
+                help="send each in a request of its own",
+            )
+        found[name] = _values(name, array[0, ...] if signature.batched else array)
+    if parameters:
+        found["parameters"] = parameters
+    return json.dumps(found)
+
+
+def _values(name: str, row: np.ndarray) -> Any:
+    if not row.dtype.hasobject and row.dtype.kind not in "SU":
+        return row.tolist()
+    texts = np.empty(row.shape, object)
+    for at, element in enumerate(row.reshape(-1).tolist()):
+        try:
+            texts.reshape(-1)[at] = as_bytes(element).decode()
+        except UnicodeDecodeError:
+            raise Unsupported(
+                f"input {name!r} holds bytes that are not UTF-8, which a streamed answer over HTTP "
+                "cannot be asked with",
+                help="give the service a grpc:// address",
+            ) from None
+    return texts.tolist()

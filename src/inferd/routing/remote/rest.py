@@ -1,0 +1,230 @@
+"""A replica over HTTP: the Open Inference Protocol in its binary form.
+
+The head of a request is the same for all but its lengths and what it passes on, so the rest of it is
+written once. Tensors go out as they lie in memory, and answers are views of the bytes received. Texts
+are the exception: each becomes an object, so many of them are read and written off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from inferd.codecs import json
+from inferd.codecs.oip_client import decode_response, encode_parts
+from inferd.codecs.oip_described import Described, describe
+from inferd.codecs.refusals import refusal, retry_after
+from inferd.core.errors import InferdError, Overloaded, Unavailable
+from inferd.core.tensor import Tensors
+from inferd.routing.remote import failure
+from inferd.routing.remote.events import Events, Said, piece, question
+from inferd.routing.remote.failure import Failure
+from inferd.routing.remote.spec import Endpoint, ServiceSpec
+from inferd.routing.remote.wire import Answered, Asked, rows_of, timings_of
+from inferd.transport.outgoing import Pool
+from inferd.transport.outgoing_connection import AnswerStream, Buffer, HTTPAnswer, NoAnswer
+
+SLOW_BYTES = 1 << 20
+"""Bytes of a message with texts from which on it is written and read off the loop."""
+
+
+class RestWire:
+    """One replica of a service over HTTP."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, pool: Pool) -> None:
+        self._service = spec.name
+        self._pool = pool
+        self._where = pool.address.host + f":{pool.address.port}"
+        path = f"{endpoint.path}/v2/models/{quote(spec.model, safe='')}"
+        if spec.version is not None:
+            path += f"/versions/{quote(spec.version, safe='')}"
+        self._root, self._path = endpoint.path, path
+        fixed = [("Host", endpoint.authority), ("User-Agent", "inferd"), *spec.headers]
+        self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed).encode()
+        self._infer = f"POST {path}/infer HTTP/1.1\r\n".encode() + self._fixed
+        self._stream = f"POST {path}/generate_stream HTTP/1.1\r\n".encode() + self._fixed
+        self._binary = True
+
+    # -- what it is --------------------------------------------------------------------------------
+
+    async def describe(self, seconds: float) -> Described:
+        end = time.monotonic() + seconds
+        metadata = await self._get(self._path, seconds)
+        server = await self._get(f"{self._root}/v2", end - time.monotonic(), optional=True)
+        config = await self._get(f"{self._path}/config", end - time.monotonic(), optional=True)
+        said = server.get("extensions") if isinstance(server, dict) else None
+        if isinstance(said, list):
+            self._binary = "binary_tensor_data" in said
+        try:
+            return describe(metadata, config)
+        except InferdError as error:
+            raise failure.garbled(self._service, self._where, error.message) from None
+
+    async def ready(self, seconds: float) -> bool:
+        try:
+            answer = await self._ask(self._head(f"{self._root}/v2/health/ready"), seconds)
+        except Failure:
+            return False
+        return answer.status == 200
+
+    async def model_ready(self, seconds: float) -> bool:
+        answer = await self._ask(self._head(f"{self._path}/ready"), seconds)
+        return answer.status == 200
+
+    def _head(self, path: str) -> list[Buffer]:
+        return [f"GET {path} HTTP/1.1\r\n".encode() + self._fixed + b"\r\n"]
+
+    async def _get(self, path: str, seconds: float, *, optional: bool = False) -> Any:
+        answer = await self._ask(self._head(path), seconds)
+        if answer.status != 200:
+            if optional and answer.status in (400, 403, 404, 405, 501):
+                return None
+            raise self._refused(answer)
+        try:
+            return json.loads(bytes(answer.body))
+        except InferdError as error:
+            raise failure.garbled(self._service, self._where, error.message) from None
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    async def infer(self, asked: Asked, model: Described, seconds: float) -> Answered:
+        begin = time.monotonic()
+        if _slow(asked.inputs):
+            parts, size = await asyncio.to_thread(self._encode, asked, model)
+        else:
+            parts, size = self._encode(asked, model)
+        length = sum(map(len, parts))
+        lines = [f"Content-Length: {length}\r\n"]
+        if size is None:
+            lines.append("Content-Type: application/json\r\n")
+        else:
+            lines.append(
+                f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {size}\r\n"
+            )
+        lines += [f"{name}: {value}\r\n" for name, value in asked.headers]
+        lines.append("\r\n")
+        message = [self._infer + "".join(lines).encode(), *parts]
+        answer = await self._ask(message, seconds - (time.monotonic() - begin))
+        if answer.status != 200:
+            raise self._refused(answer)
+        return await self._read(answer, asked, model, begin)
+
+    def _encode(self, asked: Asked, model: Described) -> tuple[list[Buffer], int | None]:
+        try:
+            return encode_parts(
+                asked.inputs, asked.outputs, None, asked.parameters, binary=self._binary,
+                dtypes=model.dtypes,
+            )  # fmt: skip
+        except InferdError as error:
+            raise Failure(error) from None
+
+    async def _read(
+        self, answer: HTTPAnswer, asked: Asked, model: Described, begin: float
+    ) -> Answered:
+        size = answer.headers.get(b"inference-header-content-length")
+        try:
+            json_bytes = None if size is None else int(size)
+            if len(answer.body) > SLOW_BYTES and (size is None or _texts(model)):
+                outputs, rest = await asyncio.to_thread(decode_response, answer.body, json_bytes)
+            else:
+                outputs, rest = decode_response(answer.body, json_bytes)
+        except (InferdError, ValueError) as error:
+            reason = error.message if isinstance(error, InferdError) else str(error)
+            raise failure.garbled(
+                self._service, self._where, f"its answer is not understood: {reason}"
+            ) from None
+        timed = answer.headers.get(b"server-timing")
+        timings = timings_of(
+            None if timed is None else timed.decode("latin-1"), time.monotonic() - begin,
+            rows_of(asked.inputs, model.signature) or 1,
+        )  # fmt: skip
+        return Answered(outputs, timings, str(rest.get("model_version") or ""))
+
+    async def stream(
+        self, asked: Asked, model: Described, seconds: float
+    ) -> AsyncIterator[Tensors]:
+        try:
+            body = question(asked.inputs, model.signature, asked.parameters)
+        except InferdError as error:
+            raise Failure(error) from None
+        lines = "".join(f"{name}: {value}\r\n" for name, value in asked.headers)
+        head = (
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            f"Accept: text/event-stream\r\n{lines}\r\n"
+        )
+        try:
+            answer = await self._pool.stream([self._stream + head.encode(), body], seconds)
+        except NoAnswer as error:
+            raise self._failed(error) from None
+        if isinstance(answer, HTTPAnswer):
+            raise self._refused(answer)
+        try:
+            async for found in self._pieces(answer, asked, model):
+                yield found
+        except NoAnswer as error:
+            raise self._failed(error) from None
+        except Said as error:
+            raise failure.refused(self._service, error.error) from None
+        except InferdError as error:
+            raise failure.garbled(
+                self._service, self._where, f"a piece of its answer: {error.message}"
+            ) from None
+        finally:
+            await answer.aclose()
+
+    async def _pieces(
+        self, answer: AnswerStream, asked: Asked, model: Described
+    ) -> AsyncIterator[Tensors]:
+        events = Events()
+        async for chunk in answer:
+            for data in events.feed(chunk):
+                found = piece(data, model.signature, asked.outputs)
+                if found:
+                    yield found
+
+    async def _ask(self, message: list[Buffer], seconds: float) -> HTTPAnswer:
+        try:
+            return await self._pool.exchange(message, seconds)
+        except NoAnswer as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: NoAnswer) -> Failure:
+        if error.full:
+            return failure.crowded(self._service, self._where, error.reason)
+        if error.late:
+            return failure.late(self._service, self._where, error.reason)
+        if not error.connected:
+            return failure.unreached(self._service, self._where, error.reason)
+        kind = failure.garbled if error.began else failure.broken
+        return kind(self._service, self._where, error.reason)
+
+    def _refused(self, answer: HTTPAnswer) -> Failure:
+        location = answer.headers.get(b"location")
+        error = refusal(
+            answer.status, answer.body, None if location is None else location.decode("latin-1")
+        )
+        if isinstance(error, (Overloaded, Unavailable)):
+            value = answer.headers.get(b"retry-after")
+            error.retry_after = retry_after(
+                None if value is None else value.decode("latin-1"), time.time()
+            )
+        return failure.refused(self._service, error)
+
+    def drain(self) -> None:
+        self._pool.close()
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+def _slow(inputs: Tensors) -> bool:
+    return sum(a.size for a in inputs.values() if a.dtype == np.object_) * 64 > SLOW_BYTES
+
+
+def _texts(model: Described) -> bool:
+    return any(not spec.dtype.itemsize for spec in model.signature.outputs)

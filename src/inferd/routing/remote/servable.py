@@ -1,0 +1,242 @@
+"""The remote model: the servable of a model that another server serves.
+
+A request goes to one replica; where that cannot answer, to another, as often as the service's
+``retries``, its budget and the request's deadline allow. Inference has no effects, so it may be asked
+twice; a streamed answer is not, once a piece of it was given. What is cancelled here is stopped there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import NoReturn
+
+from inferd.codecs.oip_described import Described
+from inferd.core.errors import DeadlineExceeded, InferdError, InvalidInput, ModelFailed, Unavailable
+from inferd.core.message import Request, Response, Timings
+from inferd.core.tensor import Tensors
+from inferd.routing.remote import failure
+from inferd.routing.remote.failure import Failure
+from inferd.routing.remote.service import Replica, Service
+from inferd.routing.remote.wire import Asked, chosen, headers_of, rows_of, unfit
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.025, 0.5
+ENOUGH = 1.0
+"""Seconds in which any replica should have answered; fewer where it is known to be quick."""
+
+QUICK = 20.0
+
+
+class RemoteModel:
+    """Answers requests through a service. A ``Servable``.
+
+    ``version`` is the one that answered last. ``doubted`` is called when an answer does not fit ``model``.
+    """
+
+    def __init__(
+        self, service: Service, model: Described, version: str, *,
+        doubted: Callable[[], None] = lambda: None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        self.service = service
+        self.model = model
+        self.version = version
+        self._doubted = doubted
+        self._draw = draw
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request; raises ``InferdError``."""
+        service, spec = self.service, self.service.spec
+        trying = service.breaker.enter()
+        error: Exception | None = None
+        known = False
+        try:
+            now = service.clock()
+            deadline = request.deadline
+            if spec.timeout is not None:
+                deadline = min(deadline, now + spec.timeout)
+            service.budget.request()
+            response = await self._answer(request, deadline)
+            known = True
+            return response
+        except Failure as failed:
+            known = True
+            error = failed.error if failed.ours else None
+            raise failed.error from None
+        finally:
+            if known:
+                service.breaker.leave(trying, error)
+            else:
+                service.breaker.give_up(trying)
+
+    async def _answer(self, request: Request, deadline: float) -> Response:
+        """Ask replicas until one answers; raises the last ``Failure``."""
+        service, spec = self.service, self.service.spec
+        tried: list[Replica] = []
+        while True:
+            replica = service.pick(tried)
+            if replica is None:
+                reason = service.problem or "its addresses are not known yet"
+                raise failure.unreached(spec.name, "no address", reason)
+            left = deadline - service.clock()
+            if left <= 0:
+                raise Failure(DeadlineExceeded(f"service {spec.name!r}: no time is left to ask it"))
+            begin = service.clock()
+            replica.load.in_flight += 1
+            try:
+                response = await self._ask(replica, request, left)
+            except Failure as failed:
+                replica.load.in_flight -= 1
+                self._blame(replica, failed, service.clock() - begin, left)
+                tried.append(replica)
+                if len(tried) > spec.retries or not failed.again:
+                    raise
+                await self._before_next(failed, tried, deadline)
+            except BaseException:
+                replica.load.in_flight -= 1
+                raise
+            else:
+                if response.chunks is None:
+                    replica.load.in_flight -= 1
+                    service.answered(replica, service.clock() - begin)
+                return response
+
+    def _blame(self, replica: Replica, failed: Failure, waited: float, given: float) -> None:
+        """Tell the service of a failure."""
+        if failed.late:
+            latency = replica.load.latency(self.service.clock())
+            enough = ENOUGH if latency is None else min(ENOUGH, max(0.05, QUICK * latency))
+            failed.blame = min(waited, given) >= enough * 0.99
+        self.service.failed(replica, failed, waited)
+
+    async def _before_next(self, failed: Failure, tried: list[Replica], deadline: float) -> None:
+        """Return when another replica may be asked; raises ``failed`` where none may be."""
+        service = self.service
+        again = len(tried) >= len(service.replicas)  # all were asked: one of them a second time
+        pause = 0.0
+        if again:
+            if failed.reached:  # it said no: it will not say otherwise at once
+                raise failed
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (len(tried) - 1)) * (
+                0.5 + 0.5 * self._draw()
+            )
+        if service.clock() + pause >= deadline or not service.budget.take():
+            raise failed
+        if pause:
+            await asyncio.sleep(pause)
+
+    async def _ask(self, replica: Replica, request: Request, left: float) -> Response:
+        """Ask one replica; raises ``Failure``."""
+        model, spec = self.model, self.service.spec
+        rows = rows_of(request.inputs, model.signature)
+        asked = Asked(
+            request.inputs, request.outputs, request.parameters, headers_of(request, left)
+        )
+        if model.streams:
+            if rows is not None and rows != 1:
+                raise Failure(
+                    InvalidInput(
+                        f"a model that streams answers one example at a time, got {rows}",
+                        help="send each in a request of its own",
+                    )
+                )
+            return await self._stream(replica, asked, left)
+        answered = await replica.wire.infer(asked, model, left)
+        reason = unfit(answered.outputs, model.signature, asked.outputs, rows)
+        if reason is not None:
+            self._doubted()
+            raise failure.mismatched(spec.name, str(replica.site), reason)
+        self.version = answered.version or self.version
+        return Response(
+            spec.name, self.version, chosen(answered.outputs, model.signature, asked.outputs),
+            answered.timings,
+        )  # fmt: skip
+
+    async def _stream(self, replica: Replica, asked: Asked, left: float) -> Response:
+        """Return once the first piece is there: until then another replica could be asked."""
+        pieces = replica.wire.stream(asked, self.model, left)
+        begin = self.service.clock()
+        try:
+            first = await anext(pieces, None)
+        except BaseException:
+            await _close(pieces)
+            raise
+        timings = Timings(run=self.service.clock() - begin, batch_size=1)
+        chunks = Pieces(self.service, replica, pieces, first, timings, begin, left)
+        return Response(self.service.spec.name, self.version, {}, timings, chunks)
+
+
+class Pieces:
+    """The pieces of one answer; its replica is busy until they end. Closing it stops the generation."""
+
+    def __init__(
+        self, service: Service, replica: Replica, pieces: AsyncIterator[Tensors],
+        first: Tensors | None, timings: Timings, begin: float, left: float,
+    ) -> None:  # fmt: skip
+        self._service = service
+        self._replica = replica
+        self._pieces = pieces
+        self._first = first
+        self._timings = timings
+        self._begin = begin
+        self._left = left
+        self._over = False
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> Tensors:
+        if self._over:
+            raise StopAsyncIteration
+        if self._first is not None:
+            piece, self._first = self._first, None
+            return piece
+        try:
+            found = await anext(self._pieces)
+        except StopAsyncIteration:
+            self._end()
+            raise
+        except Failure as failed:
+            await self._broken(failed)
+        except BaseException:
+            await self.aclose()
+            raise
+        return found
+
+    async def _broken(self, failed: Failure) -> NoReturn:
+        self._end(failed)
+        await _close(self._pieces)
+        error: InferdError = failed.error
+        if isinstance(error, Unavailable):  # what was given cannot be taken back and asked again
+            error = ModelFailed(error.message, help="ask again")
+        raise error from None
+
+    def _end(self, failed: Failure | None = None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._replica.load.in_flight -= 1
+        seconds = self._service.clock() - self._begin
+        self._timings.run = seconds
+        if failed is None:
+            self._service.answered(self._replica, seconds)
+        else:
+            self._service.failed(self._replica, failed, seconds)
+
+    async def aclose(self) -> None:
+        """Want no more. Idempotent."""
+        if not self._over:
+            self._over = True
+            self._replica.load.in_flight -= 1
+        await _close(self._pieces)
+
+    def __del__(self) -> None:
+        if not self._over:
+            self._replica.load.in_flight -= 1
+
+
+async def _close(pieces: AsyncIterator[Tensors]) -> None:
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        await close()

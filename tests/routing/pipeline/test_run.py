@@ -1,0 +1,429 @@
+"""Pipelines over servables in memory: what is asked, in which order, and what comes out."""
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+from tests.routing.pipeline.running import (
+    Plain,
+    Prompt,
+    ask,
+    nothing_left,
+    pipeline,
+    request,
+    texts,
+)
+from tests.routing.pipeline.written import function, model
+
+from inferd.core.errors import (
+    DeadlineExceeded,
+    InferdError,
+    InvalidInput,
+    ModelFailed,
+    Overloaded,
+    Unavailable,
+)
+from inferd.core.message import ADMITTED, HIGH, NORMAL, Request
+from inferd.core.trace import Span, root
+from inferd.scheduling.admission import QueueLimits
+
+CHAIN = """
+    inputs: [x]
+    steps:
+      a: {model: a, inputs: {x: x}}
+      b: {model: b, inputs: {x: a.y}}
+    outputs: {y: b.y}
+"""
+DIAMOND = """
+    inputs: [x]
+    steps:
+      left: {model: m, inputs: {x: x}}
+      right: {model: m, inputs: {x: x}}
+      both: {python: "s:both", inputs: {a: left.y, b: right.y}}
+    outputs: {y: both.y}
+"""
+ROW = "x: float32 2", "y: float32 2"
+
+
+def plus(number):
+    return lambda inputs: {"y": inputs["x"] + np.float32(number)}
+
+
+def chain(directory, a=None, b=None, **given):
+    servables = {"a": a or Plain(plus(1)), "b": b or Plain(plus(10))}
+    return pipeline(
+        directory, CHAIN, {"a": model(*ROW), "b": model(*ROW)}, servables, **given
+    ), servables
+
+
+def diamond(directory, left, right, **given):
+    servables = {
+        "left": left, "right": right, "both": Plain(lambda i: {"y": i["a"] * i["b"]}),
+    }  # fmt: skip
+    callees = {
+        "left": model(*ROW), "right": model(*ROW),
+        "both": function("a: float32 2, b: float32 2", "y: float32 2"),
+    }  # fmt: skip
+    return pipeline(directory, DIAMOND, callees, servables, **given)
+
+
+ONE = np.array([[1, 2]], np.float32)
+
+
+# -- what comes out -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Plain, Prompt], ids=["plain", "by promise"])
+def test_each_step_is_fed_by_the_one_before(tmp_path, kind):
+    subject, _ = chain(tmp_path, kind(plus(1)), kind(plus(10)))
+    response = ask(subject, x=ONE)
+
+    assert (response.model, response.version) == ("flow", "7")
+    assert response.outputs["y"].tolist() == [[12, 13]]
+    assert response.outputs["y"].dtype == np.float32
+
+
+@pytest.mark.parametrize("when", ["at once", "later"], ids=str)
+def test_a_promise_may_be_settled_before_the_question_returns(tmp_path, when):
+    subject, _ = chain(tmp_path, Prompt(plus(1), when), Prompt(plus(10), when))
+
+    assert ask(subject, x=ONE).outputs["y"].tolist() == [[12, 13]]
+
+
+def test_branches_meet(tmp_path):
+    subject = diamond(tmp_path, Plain(plus(1)), Prompt(plus(2)))
+
+    assert ask(subject, x=ONE).outputs["y"].tolist() == [[2 * 3, 3 * 4]]
+
+
+def test_a_long_chain_that_answers_at_once_needs_no_stack(tmp_path):
+    count = 250  # some ten frames for each would be too many
+    steps = "".join(
+        f"      s{i}: {{model: m, inputs: {{x: {'x' if not i else f's{i - 1}.y'}}}}}\n"
+        for i in range(count)
+    )
+    text = f"    inputs: [x]\n    steps:\n{steps}    outputs: {{y: s{count - 1}.y}}\n"
+    one = Prompt(plus(1), "at once")
+    servables = {f"s{i}": one for i in range(count)}
+    subject = pipeline(tmp_path, text, {name: model(*ROW) for name in servables}, servables)
+
+    assert ask(subject, x=ONE).outputs["y"].tolist() == [[1 + count, 2 + count]]
+
+
+def test_outputs_may_be_chosen_by_name(tmp_path):
+    text = CHAIN.replace("{y: b.y}", "{y: b.y, z: a.y}")
+    subject = pipeline(
+        tmp_path, text, {"a": model(*ROW), "b": model(*ROW)}, {"a": Plain(plus(1)), "b": Plain(plus(2))}
+    )
+
+    assert list(ask(subject, x=ONE, _outputs=("z",)).outputs) == ["z"]
+    with pytest.raises(InvalidInput, match="unknown output 'q'"):
+        ask(subject, x=ONE, _outputs=("q",))
+    assert subject.gate.entries == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error"),
+    [({"x": np.zeros((1, 3), np.float32)}, "shape"), ({"z": ONE}, "unknown input 'z'"),
+     ({"x": np.zeros((1, 2))}, "datatype")],
+    ids=["shape", "name", "datatype"],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_before_any_step(tmp_path, inputs, error):
+    subject, servables = chain(tmp_path)
+    with pytest.raises(InvalidInput, match=error):
+        ask(subject, **inputs)
+    assert not servables["a"].asked
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+def test_rows_go_straight_through_models(tmp_path):
+    subject, servables = chain(tmp_path)
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    response = ask(subject, x=rows)
+
+    assert np.array_equal(response.outputs["y"], rows + 11)
+    assert [len(s.asked) for s in servables.values()] == [1, 1]
+
+
+def test_rows_run_one_by_one_where_a_step_takes_one_example(tmp_path):
+    left = Plain(plus(1), hold=0.001)
+    subject = diamond(tmp_path, left, Plain(plus(2)), rows_at_once=3)
+    rows = np.arange(40, dtype=np.float32).reshape(20, 2)
+    response = ask(subject, x=rows, _priority=HIGH)
+
+    assert np.array_equal(response.outputs["y"], (rows + 1) * (rows + 2))
+    assert left.most == 3
+    assert [r.inputs["x"].shape for r in left.asked] == [(1, 2)] * 20
+    assert [r.priority for r in left.asked] == [HIGH] * 3 + [ADMITTED] * 17
+
+
+def test_the_first_row_that_fails_ends_the_others(tmp_path):
+    def third(inputs):
+        if inputs["x"][0, 0] == 4:
+            raise ModelFailed("row 4")
+        return {"y": inputs["x"]}
+
+    subject = diamond(tmp_path, Plain(third, hold=0.002), Plain(plus(0), hold=9), rows_at_once=8)
+    with pytest.raises(ModelFailed, match=r"step 'left': row 4"):
+        ask(subject, x=np.arange(40, dtype=np.float32).reshape(20, 2))
+
+
+def test_no_rows_ask_nobody(tmp_path):
+    subject, servables = chain(tmp_path)
+    response = ask(subject, x=np.zeros((0, 2), np.float32))
+
+    assert response.outputs["y"].shape == (0, 2)
+    assert not servables["a"].asked
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+def test_independent_steps_run_at_the_same_time_and_later_ones_as_soon_as_they_can(tmp_path):
+    text = """
+        inputs: [x]
+        steps:
+          quick: {model: m, inputs: {x: x}}
+          slow: {model: m, inputs: {x: x}}
+          after: {model: m, inputs: {x: quick.y}}
+        outputs: {a: after.y, b: slow.y}
+    """
+    gate = asyncio.Event()
+    servables = {"quick": Plain(plus(1)), "slow": Plain(plus(2), gate), "after": Plain(plus(4))}
+    subject = pipeline(tmp_path, text, dict.fromkeys(servables, model(*ROW)), servables)
+
+    async def main():
+        task = asyncio.create_task(subject(request(x=ONE)))
+        while not servables["after"].asked:
+            await asyncio.sleep(0)
+        assert servables["slow"].running == 1
+        gate.set()
+        return await task
+
+    assert asyncio.run(main()).outputs["a"].tolist() == [[6, 7]]
+
+
+def test_first_steps_have_the_requests_priority_and_later_ones_are_admitted(tmp_path):
+    a, b = Plain(plus(1)), Prompt(plus(10))
+    subject, _ = chain(tmp_path, a, b)
+    for priority in (NORMAL, HIGH):
+        ask(subject, x=ONE, _priority=priority)
+
+    assert [r.priority for r in a.asked] == [NORMAL, HIGH]
+    assert [priority for _, _, priority, _ in b.asked] == [ADMITTED, ADMITTED]
+    assert {r.id for r in a.asked} == {"r1"} == {id for *_, id in b.asked}
+
+
+def test_a_step_is_asked_under_its_own_names_for_what_is_used(tmp_path):
+    text = CHAIN.replace("model: a,", "model: other@3, timeout: 5s,")
+    a = Plain(plus(1))
+    callees = {"a": model("x: float32 2", "y: float32 2, z: float32 2"), "b": model(*ROW)}
+    subject = pipeline(tmp_path, text, callees, {"a": a, "b": Plain(plus(2))})
+    deadline = time.monotonic() + 60
+    ask(subject, x=ONE, _deadline=deadline, _parameters={"top_k": 3})
+    (asked,) = a.asked
+
+    assert (asked.model, asked.version, asked.outputs) == ("other", "3", ("y",))
+    assert asked.parameters == {"top_k": 3}
+    assert time.monotonic() + 3 < asked.deadline < time.monotonic() + 5
+
+
+def test_every_request_keeps_the_servables_it_was_given(tmp_path):
+    old, new = Plain(plus(100)), Plain(plus(1))
+    held = asyncio.Event()
+    first = Plain(plus(0), held)
+    now = {"a": first, "b": old}
+    subject, _ = chain(tmp_path)
+    subject._bind = lambda: dict(now)
+
+    async def main():
+        task = asyncio.create_task(subject(request(x=ONE)))
+        await asyncio.sleep(0)
+        now["b"] = new
+        held.set()
+        return (await task).outputs["y"].tolist(), (await subject(request(x=ONE))).outputs["y"].tolist()
+
+    assert asyncio.run(main()) == ([[101, 102]], [[2, 3]])
+
+
+def test_one_that_does_not_serve_is_told_by_who_binds(tmp_path):
+    def bind():
+        raise Unavailable("step 'b': model 'b' is loading", retry_after=2.0)
+
+    subject = pipeline(tmp_path, CHAIN, {"a": model(*ROW), "b": model(*ROW)}, bind)
+    with pytest.raises(Unavailable, match="step 'b'") as raised:
+        ask(subject, x=ONE)
+    assert raised.value.retry_after == 2.0
+    with pytest.raises(Unavailable, match="step 'b'"):
+        ask(subject, x=np.zeros((3, 2), np.float32))
+    assert subject.gate.entries == 0
+
+
+# -- what is told ---------------------------------------------------------------------------------
+
+
+def test_timings_are_the_sums_and_say_each_step(tmp_path):
+    seen = []
+    subject, _ = chain(tmp_path, observe=lambda *told: seen.append(told))
+    timings = ask(subject, x=ONE).timings
+
+    assert (timings.queue, timings.batch, timings.run) == pytest.approx((0.2, 0.4, 0.6))
+    assert timings.batch_size == 4
+    assert [s.name for s in timings.steps] == ["a", "b"]
+    assert all(s.end >= s.start > 0 and s.timings.run == 0.3 for s in timings.steps)
+    assert timings.steps[0].end <= timings.steps[1].start
+    assert [(name, kind, skipped) for name, _, kind, skipped in seen] == [
+        ("a", None, False), ("b", None, False),
+    ]  # fmt: skip
+
+
+def test_each_step_is_a_span_below_the_requests(tmp_path):
+    spans: list[Span] = []
+    trace = root(sink=spans.append)
+    a, b = Plain(plus(1)), Plain(plus(2))
+    subject, _ = chain(tmp_path, a, b)
+    response = ask(subject, x=ONE, _trace=trace)
+    told = [s.trace for s in response.timings.steps]
+
+    assert [r.trace for r in (*a.asked, *b.asked)] == told
+    assert {t.trace_id for t in told} == {trace.trace_id}
+    assert len({t.span_id for t in (*told, trace)}) == 3
+
+
+def test_an_error_says_how_the_steps_went(tmp_path):
+    subject, _ = chain(tmp_path, b=Plain(ModelFailed("no")))
+    with pytest.raises(ModelFailed) as raised:
+        ask(subject, x=ONE)
+
+    assert [(s.name, s.error) for s in raised.value.steps] == [("a", None), ("b", "model_failed")]
+
+
+# -- without a coroutine --------------------------------------------------------------------------
+
+
+class Kept:
+    """A promise that keeps what it was told."""
+
+    def __init__(self):
+        self.result = self.error = None
+
+    def done(self):
+        return self.result is not None or self.error is not None
+
+    def cancelled(self):
+        return False
+
+    def set_result(self, result):
+        self.result = result
+
+    def set_exception(self, exception):
+        self.error = exception
+
+
+def test_a_pipeline_answers_by_promise_itself(tmp_path):
+    subject, _ = chain(tmp_path, Prompt(plus(1)), Prompt(plus(2)))
+
+    async def main():
+        kept = Kept()
+        handle = subject.begin({"x": ONE}, kept, time.monotonic() + 9, NORMAL, "id")
+        assert subject.running == 1
+        while not kept.done():
+            await asyncio.sleep(0)
+        await nothing_left(subject)
+        return kept.result["y"].tolist(), subject.timings(handle)
+
+    outputs, timings = asyncio.run(main())
+    assert outputs == [[4, 5]]
+    assert [s.name for s in timings.steps] == ["a", "b"]
+
+
+def test_one_that_is_abandoned_leaves_nothing(tmp_path):
+    b = Prompt(plus(2), "held")
+    subject, _ = chain(tmp_path, Prompt(plus(1), "at once"), b)
+
+    async def main():
+        kept = Kept()
+        handle = subject.begin({"x": ONE}, kept, time.monotonic() + 9, NORMAL, "id")
+        assert len(b.held) == 1
+        subject.abandon(handle)
+        assert b.abandoned == b.held
+        b.settle(b.held[0])
+        await nothing_left(subject)
+        assert not kept.done()
+
+    asyncio.run(main())
+
+
+def test_rows_that_run_one_by_one_are_left_to_the_call(tmp_path):
+    subject = diamond(tmp_path, Plain(plus(1)), Plain(plus(2)))
+
+    async def main():
+        two = {"x": np.zeros((2, 2), np.float32)}
+        none = {"x": np.zeros((0, 2), np.float32)}
+        for inputs in (two, none):
+            assert subject.begin(inputs, Kept(), time.monotonic() + 9, NORMAL, "id") is None
+
+    asyncio.run(main())
+
+
+def test_a_pipeline_is_a_step_of_another(tmp_path):
+    inner, _ = chain(tmp_path, Prompt(plus(1)), Plain(plus(2), timings=None))
+    (tmp_path / "outer").mkdir()
+    outer = pipeline(
+        tmp_path / "outer", CHAIN.replace("model: b", "model: inner"),
+        {"a": model(*ROW), "b": model(*ROW)}, {"a": Plain(plus(100)), "b": inner},
+    )  # fmt: skip
+    response = ask(outer, x=ONE)
+
+    assert response.outputs["y"].tolist() == [[104, 105]]
+    assert [s.name for s in response.timings.steps] == ["a", "b"]
+    assert [s.name for s in response.timings.steps[1].timings.steps] == ["a", "b"]
+    inner._bind = lambda: {"a": Prompt(plus(1)), "b": Plain(ModelFailed("no"))}
+    with pytest.raises(ModelFailed, match=r"step 'b': step 'b': no"):
+        ask(outer, x=ONE)
+
+
+# -- limits ---------------------------------------------------------------------------------------
+
+
+def test_no_more_requests_are_let_in_than_the_limit(tmp_path):
+    held = asyncio.Event()
+    subject, _ = chain(tmp_path, Plain(plus(1), held), limits=QueueLimits(entries=3))
+
+    async def main():
+        tasks = [asyncio.create_task(subject(request(x=ONE))) for _ in range(5)]
+        await asyncio.sleep(0)
+        held.set()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        await nothing_left(subject)
+        return done
+
+    done = asyncio.run(main())
+    refused = [d for d in done if isinstance(d, Overloaded)]
+    assert len(refused) == 2
+    assert all(r.retry_after > 0 for r in refused)
+
+
+def test_a_request_that_is_late_already_is_refused(tmp_path):
+    subject, servables = chain(tmp_path)
+    with pytest.raises(DeadlineExceeded):
+        ask(subject, x=ONE, _deadline=time.monotonic() - 1)
+    assert not servables["a"].asked
+
+
+def test_texts_pass_as_they_are(tmp_path):
+    text = """
+        inputs: [x]
+        steps:
+          shout: {python: "s:shout", inputs: {text: x}}
+        outputs: {y: shout.text}
+    """
+    servables = {"shout": Plain(lambda i: {"text": texts(i["text"][()].upper()).reshape(())})}
+    subject = pipeline(tmp_path, text, {"shout": function("text: bytes", "text: bytes")}, servables)
+
+    assert ask(subject, x=texts(b"ab", b"cd")).outputs["y"].tolist() == [b"AB", b"CD"]
+    with pytest.raises(InferdError, match="datatype"):
+        asyncio.run(subject(Request("flow", {"x": np.zeros(1)})))
