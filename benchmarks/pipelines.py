@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import models
-from benchmarks.process import Process, free_port
+from benchmarks.process import Failed, Process, free_port
 
 SERVICES = ("ids", "m", "vector")
 THREE = """\
@@ -106,8 +107,29 @@ def services(port: int, state: Path) -> Process:
 
 
 def behind_nginx(port: int, inner: int, server: Process) -> Process:
-    """Return NGINX on ``port`` before ``server``, which listens on ``inner``."""
-    raise NotImplementedError
+    """Return NGINX on ``port`` before ``server``, which listens on ``inner``.
+
+    The file is the one that is written for containers; only its ports are those of this machine.
+    """
+    from inferd.deploy.nginx import HEALTH, PLAIN, Proxy, nginx_conf
+    from inferd.deploy.plan import HTTP_PORT
+
+    folder = Path(tempfile.gettempdir()) / f"inferd-bench-nginx-{port}"
+    folder.mkdir(exist_ok=True)
+    ports = {
+        f"server 127.0.0.1:{HTTP_PORT} ": f"server 127.0.0.1:{inner} ",
+        f"listen {PLAIN};": f"listen 127.0.0.1:{port};",
+        f"127.0.0.1:{HEALTH};": f"127.0.0.1:{free_port()};",
+        "/tmp/": f"{folder}/", "/dev/stdout": str(folder / "access.log"),
+    }  # fmt: skip
+    text = nginx_conf(Proxy(("127.0.0.1",), grpc=False))
+    for written, here in ports.items():
+        if written not in text:
+            raise Failed(f"nginx.conf has no {written!r}")
+        text = text.replace(written, here)
+    file = folder / "nginx.conf"
+    file.write_text(text)
+    return Behind(["nginx", "-c", str(file), "-g", "daemon off;"], [server])
 
 
 def without_nginx() -> str:

@@ -5,9 +5,11 @@ import threading
 
 import numpy as np
 import pytest
+from tests.server.applications import everything, reading, write
 
 import inferd
-from inferd.core.errors import ConfigError, InvalidInput, ModelFileError, Unavailable
+from inferd.core.errors import ConfigError, InvalidInput, ModelFailed, ModelFileError, Unavailable
+from inferd.core.message import Request
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP16, FP32, INT8, INT32, INT64
 from inferd.embed import as_tensors, plain, with_texts
@@ -267,3 +269,48 @@ def test_a_model_that_does_not_generate_has_one_piece(model):
     (piece,) = model.stream([1, 2])
 
     assert np.allclose(piece, [2, 4])
+
+
+@pytest.fixture(scope="module", params=["inline", "worker"])
+def pipeline(request, tmp_path_factory):
+    folder = everything(tmp_path_factory.mktemp("pipelines"))
+    with inferd.load(folder, model="whole", executor=request.param) as loaded:
+        yield loaded
+
+
+def test_a_pipeline_brings_what_it_asks(pipeline):
+    assert pipeline.name == "whole"
+    assert pipeline.predict([2, 1, 1, 1]) == {"sum": 160.0, "text": "5 rows, plain"}
+    many = pipeline.predict([[2, 1, 1, 1], [0, 0, 0, 0]])
+    assert [row["text"] for row in many] == ["5 rows, plain", "1 rows, plain"]
+    with pytest.raises(ModelFailed, match="step 'read': step 'cut': ValueError: a bad item"):
+        pipeline.predict([-1.5, 0, 0, 0])
+
+
+def test_a_request_is_answered_with_the_time_of_each_step(pipeline):
+    x = np.array([[2, 1, 1, 1]], np.float32)
+    answer = pipeline.ask(Request("whole", {"x": x}))
+    assert [s.name for s in answer.timings.steps] == ["first", "read"]
+    assert answer.outputs["sum"].tolist() == [160.0]
+
+
+def test_a_directory_of_one_pipeline_means_it(tmp_path):
+    folder = reading(tmp_path) / "reading"
+    for path in (folder, folder / "pipeline.yaml"):
+        with inferd.load(path) as loaded:
+            assert loaded.name == "reading"
+            assert loaded.predict({"x": [1, 1, 1, 1], "loud": True})["text"] == "1 ROWS, PLAIN!"
+
+
+def test_a_pipeline_answers_in_pieces(tmp_path):
+    with inferd.load(everything(tmp_path), model="telling") as loaded:
+        assert list(loaded.stream("Ann")) == ["Ann said", " one", " two", " three"]
+        assert loaded.predict("Ann") == "Ann said one two three"
+
+
+def test_what_is_wrong_with_a_pipeline_is_said(tmp_path):
+    write(reading(tmp_path), {"reading/steps.py": "raise OSError('not here')"})
+    before = threading.active_count()
+    with pytest.raises(ModelFileError, match=r"pipeline\.yaml:7: step 'cut': .*OSError: not here"):
+        inferd.load(tmp_path / "reading")
+    assert threading.active_count() <= before

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from tests.server.applications import reading
 from tests.system import models
 
 import inferd
@@ -80,3 +81,20 @@ def test_what_cannot_be_served_is_said(tmp_path):
     broken.write_bytes(b"not a model")
     with pytest.raises(ModelFileError, match=r"broken\.onnx"):
         asyncio.run(inferd.asgi(broken).start())
+
+
+def test_a_pipeline_is_served_with_its_models(tmp_path):
+    async def main():
+        served = inferd.asgi(reading(tmp_path) / "reading")
+        transport = httpx.ASGITransport(app=served)
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url="http://host") as http:
+                body = {"data": {"x": [1, 1, 1, 1], "loud": True}}
+                answer = await http.post("/predict", json=body)
+                assert answer.json()["result"]["text"] == "1 ROWS, PLAIN!"
+                found = (await http.get("/v2/models/reading")).json()
+                assert found["platform"] == "pipeline"
+        finally:
+            await served.aclose()
+
+    asyncio.run(main())

@@ -28,16 +28,14 @@ from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.control.models import Models
 from inferd.control.pipelines import Pipelines
-from inferd.control.sources import read_specs, wholes, with_parts
+from inferd.control.sources import chosen
 from inferd.core.clock import monotonic
 from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest
-from inferd.core.message import Parameters, Request, collected
+from inferd.core.message import Parameters, Request, Response, collected
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, as_bytes
-from inferd.repository.layout import find
 from inferd.repository.spec import ModelSpec
 from inferd.routing.table import RouteTable, Version
-from inferd.runtimes.detect import Detector
 
 T = TypeVar("T")
 
@@ -69,37 +67,8 @@ def load(
     """
     if executor not in EXECUTORS:
         raise InvalidInput(f"unknown executor {executor!r}", help=nearest(executor, EXECUTORS))
-    specs = _choose(path, model, version, trust_pickle)
+    specs = chosen(path, model, version, trust_pickle)
     return LoadedModel(specs, EXECUTORS[executor], threads)
-
-
-def _choose(
-    path: str | Path, model: str | None, version: str | None, trust_pickle: bool | Collection[str]
-) -> list[ModelSpec]:
-    """Return the model meant, and after it what it asks, if it is a pipeline."""
-    trusted: Collection[str]
-    if not isinstance(trust_pickle, bool):
-        trusted = trust_pickle
-    elif trust_pickle:
-        trusted = [model] if model is not None else _names(path)
-    else:
-        trusted = ()
-    specs = read_specs([path], trust_pickle=trusted, every=version is not None)
-    among = specs if model is not None else wholes(specs)
-    found = [s for s in among if model in (None, s.name) and version in (None, s.version)]
-    if model is not None and version is None:  # a pipeline may ask for an older one beside the latest
-        found = found[:1]
-    if len(found) == 1:
-        return with_parts(found[0], specs)
-    names = ", ".join(sorted({f"{s.name} (version {s.version})" for s in specs}))
-    if not found:
-        raise InvalidInput(f"{path} holds no such model", help=f"there are: {names}")
-    raise InvalidInput(f"{path} holds several models", help=f"name one of: {names}")
-
-
-def _names(path: str | Path) -> list[str]:
-    """Return the names of the models that ``path`` holds, whatever their files are."""
-    return list(dict.fromkeys(place.name for place in find(path, Detector().endings)))
 
 
 class LoadedModel:
@@ -174,6 +143,10 @@ class LoadedModel:
             if not self._closed:
                 self._await(_close(pieces))
 
+    def ask(self, request: Request) -> Response:
+        """Return the answer to one request as it is, timings and all; a streamed one is collected."""
+        return self._await(self._ask(request))
+
     def answer(self, media: str, body: bytes, *, timeout: float | None = None) -> bytes:
         """Return the JSON body that the server would answer to ``body`` of content type ``media``."""
         return self._await(self._answer(media, body, timeout))
@@ -242,6 +215,14 @@ class LoadedModel:
         )
         return response.chunks if response.chunks is not None else _one_piece(response.outputs)
 
+    async def _ask(self, request: Request) -> Response:
+        servable = self._version.servable
+        if servable is None:
+            raise InferdError(f"the model is {self._version.state}: {self._version.reason}")
+        response = await servable(request)
+        response.outputs, response.chunks = await collected(response), None
+        return response
+
     async def _answer(self, media: str, body: bytes, timeout: float | None) -> bytes:
         name = SIMPLE if media.partition(";")[0].strip() == "application/json" else media
         signature, plan = self.signature, self._version.plan
@@ -251,19 +232,16 @@ class LoadedModel:
         return answer.body if isinstance(answer, Encoded) else answer
 
     async def _outputs(self, decoded: Decoded, timeout: float | None) -> Tensors | list[Tensors]:
-        servable = self._version.servable
-        if servable is None:
-            raise InferdError(f"the model is {self._version.state}: {self._version.reason}")
         deadline = monotonic() + timeout if timeout is not None else float("inf")
 
         async def one(inputs: Tensors) -> Tensors:
-            response = await servable(
+            response = await self._ask(
                 Request(
                     self.name, inputs, outputs=decoded.outputs, deadline=deadline,
                     parameters=decoded.parameters,
                 )
             )  # fmt: skip
-            return await collected(response)
+            return response.outputs
 
         if decoded.rows is not None:
             return list(await asyncio.gather(*map(one, decoded.rows)))

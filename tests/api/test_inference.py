@@ -10,7 +10,7 @@ from inferd.api.inference import server_timing
 from inferd.api.offload import Inline
 from inferd.api.settings import ApiSettings
 from inferd.core.errors import Overloaded
-from inferd.core.message import Request, Response, Timings
+from inferd.core.message import Request, Response, StepTiming, Timings
 from inferd.core.plan import BatchPlan
 
 SMALL = ApiSettings(offload_bytes=200)
@@ -193,3 +193,17 @@ def test_server_timing_is_in_milliseconds():
 
 def test_a_servable_of_the_tests_is_real():
     assert asyncio.run(Numpy(wide)(Request("m", {"x": np.ones(1)}))).outputs["y"].size == 100
+
+
+def test_the_times_of_steps_follow_those_of_stages():
+    steps = (
+        StepTiming("cut", 1.0, 1.25), StepTiming("cut", 1.0, 1.5), StepTiming("say", 2.0, 2.0, skipped=True),
+        StepTiming("ask!fallback", 2.0, 2.125, error="model_failed"),
+    )  # fmt: skip
+    name, value = server_timing(Timings(run=0.5, steps=steps))
+    assert name == b"Server-Timing"
+    assert value.decode().split(", ") == [
+        "decode;dur=0.000", "queue;dur=0.000", "batch;dur=0.000", "run;dur=500.000", "encode;dur=0.000",
+        "step-cut;dur=500.000", "step-ask-fallback;dur=125.000",
+    ]  # fmt: skip
+    assert b"step" not in server_timing(Timings())[1]

@@ -6,7 +6,10 @@ from tests.api.serving import Server, headers, value, version
 from inferd.api.control import control_plane, metrics_plane
 from inferd.api.routes import CONTROL, DATA, ROUTES
 from inferd.api.settings import ApiSettings
-from inferd.core.errors import NotAllowed
+from inferd.core.errors import ModelFailed, NotAllowed
+from inferd.core.message import StepTiming
+from inferd.core.plan import BatchPlan
+from inferd.telemetry.sampling import Traces
 from inferd.transport.message import Accepted, HTTPResponse, Memo
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -286,3 +289,55 @@ def test_a_refused_head_is_refused_again():
 
     assert statuses == [400, 400]
     assert memo.value is None
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_equal_heads_have_each_their_own_place_in_a_trace():
+    server, memo = Server(version()), Memo()
+    sent = [{"traceparent": PARENT, "tracestate": "a=1"}, {}, {"traceparent": "none"}]
+    sent.append({"traceparent": PARENT.replace("b7", "b8")})
+    requests = [alike(server, memo, **headers) for headers in sent]
+    for request in requests:
+        assert isinstance(server.plane.accept(request), Accepted)
+    places = [request.context.trace for request in requests]
+
+    assert (places[0].parent, places[0].state, places[0].sink) == (PARENT, "a=1", None)
+    assert places[1:3] == [None, None]
+    assert places[3].parent == PARENT.replace("b7", "b8")
+
+
+def test_where_spans_are_kept_every_request_has_a_place():
+    kept = []
+    server, memo = Server(version(), traces=Traces(kept.append)), Memo()
+    requests = [alike(server, memo), alike(server, memo), alike(server, memo, traceparent=PARENT)]
+    for request in requests:
+        server.plane.accept(request)
+    places = [request.context.trace for request in requests]
+
+    assert len({place.span_id for place in places}) == 3
+    assert [place.parent_id for place in places] == ["", "", "b7ad6b7169203331"]
+    assert all(place.sink is not None for place in places)
+
+
+@pytest.mark.parametrize(
+    "body", [{"data": [1, 2, 3]}, {"data": [[1, 2, 3], [4, 5, 6]]}], ids=["one", "rows"]
+)
+def test_the_place_is_passed_on_to_who_is_asked(body):
+    model = version(plan=BatchPlan(split=True))
+    Server(model).post("/predict", body, traceparent=PARENT, tracestate="a=1")
+
+    assert model.servable.seen
+    assert all(request.trace.parent == PARENT for request in model.servable.seen)
+    assert all(request.trace.state == "a=1" for request in model.servable.seen)
+
+
+def test_how_the_steps_of_a_failed_pipeline_went_is_noted():
+    error = ModelFailed("step 'read': no")
+    error.steps = (StepTiming("read", 1.0, 2.0, error="model_failed"),)
+    server = Server(version(error=error))
+    server.post("/predict", {"data": [1, 2, 3]})
+    ((request, status, *_),) = server.observed
+
+    assert (status, request.context.steps) == (500, error.steps)

@@ -177,3 +177,19 @@ async def test_a_version_that_failed_or_was_replaced_is_not_asked_again(servable
     server.table.put(second)
     started(server)
     assert (len(first.servable.seen), len(second.servable.seen)) == (1, 1)
+
+
+@on_loop
+async def test_a_trace_that_goes_on_to_others_takes_the_way_that_carries_it(servable):
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for parts, left in (((), False), (("other",), True)):
+        server = Server(version(parts=parts))
+        request = server.head("POST", "/predict", {"traceparent": parent}, GOOD)
+        accepted = server.plane.accept(request)
+        found = accepted.start(request, lambda response: None)
+        await turn()
+
+        assert (found is None) is left
+        if left:
+            assert (await accepted.handler(request)).status == 200
+            assert server.table.find("m").servable.seen[-1].trace.parent == parent

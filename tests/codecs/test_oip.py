@@ -10,7 +10,7 @@ from tests.codecs.signatures import signature
 
 from inferd.codecs.oip import OIPCodec
 from inferd.core.errors import InvalidInput, Unsupported
-from inferd.core.message import HIGH, NORMAL
+from inferd.core.message import ADMITTED, HIGH, NORMAL
 from inferd.core.plan import BatchPlan
 
 VECTOR = signature([("x", "FP32", [-1, 2])], [("y", "FP32", [-1, 1]), ("z", "INT64", [-1])])
@@ -231,9 +231,10 @@ def test_the_envelope_is_read():
     [
         ({"priority": 0, "timeout": 0}, NORMAL, None),
         ({"priority": 7}, NORMAL, None),
+        ({"priority": ADMITTED}, NORMAL, None),
         ({}, None, None),
     ],
-    ids=["defaults", "lower", "none"],
+    ids=["defaults", "lower", "not for clients", "none"],
 )
 def test_schedule_parameters(given, priority, timeout):
     decoded = OIPCodec(VECTOR).decode(body(parameters=given))

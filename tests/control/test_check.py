@@ -6,6 +6,7 @@ import os
 
 import pytest
 from tests.execution.workers import MODEL
+from tests.server.applications import SAME, reading, write
 
 from inferd.config.settings import Settings
 from inferd.control.check import run_check
@@ -83,3 +84,34 @@ class Probe(Model):
     assert report.ok
     assert any("batches of more than 1" in p["message"] for p in report.models[0]["problems"])
     assert report.models[0]["batch_limit"] == 1
+
+
+def test_a_pipeline_is_checked_with_its_models(check, tmp_path):
+    report = check(reading(tmp_path) / "reading")
+    model, pipeline = report.models
+
+    assert report.ok
+    assert (model["model"], pipeline["model"], pipeline["runtime"]) == ("double", "reading", "pipeline")
+    assert [s["name"] for s in pipeline["signature"]["inputs"]] == ["x", "loud"]
+    assert pipeline["steps"] == ["cut", "double", "join", "likely", "shout"]
+    assert pipeline["parts"] == ["double"] and pipeline["load_seconds"] > 0
+    assert "nothing went through all of its steps" in pipeline["problems"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"pipeline.yaml": SAME.replace("double", "doubel")}, "no model named 'doubel'"),
+        ({"steps.py": "raise OSError('not here')"}, "OSError: not here"),
+        ({"model.yaml": "warmup: s.json", "s.json": '[{"data": {"x": [-2, 0, 0, 0], "loud": true}}]'},
+         "its golden request failed: step 'cut': ValueError: a bad item"),
+        ({"double/model.yaml": "signature: {inputs: [{name: x, dtype: float32, shape: [-1, 5]}]}"},
+         "model 'double' has failed"),
+    ],
+    ids=["name", "code", "sample", "part"],
+)
+def test_what_is_wrong_with_a_pipeline_is_said(check, tmp_path, files, says):
+    report = check(write(reading(tmp_path) / "reading", files))
+    told = [p["message"] for row in report.models for p in row["problems"] if p["level"] == "error"]
+    assert not report.ok
+    assert any(says in message for message in told), told

@@ -23,7 +23,7 @@ outputs:
   z: second.z
 """
 
-STEPS = '''
+STEPS = """
 from typing import Annotated
 
 import numpy as np
@@ -31,7 +31,7 @@ import numpy as np
 
 def twice(y: Annotated[np.ndarray, "float32", (2,)]) -> Annotated[np.ndarray, "float32", (2,)]:
     return y * 2
-'''
+"""
 
 
 def write_pairs(path):

@@ -18,7 +18,9 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize("check", PATTERNS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("text", [*NASTY, "", " ", "-x", "a b"], ids=str.__hash__)
+@pytest.mark.parametrize(
+    "text", [*NASTY, "", " ", "-x", "a b"], ids=[*IDS, "none", "blank", "flag", "two"]
+)
 def test_what_is_no_such_thing_is_refused_and_shown(check, text):
     with pytest.raises(ConfigError, match="--flag"):
         check(text, "--flag")

@@ -5,8 +5,15 @@ import pytest
 from inferd.core.errors import ConfigError, MissingExtra
 from inferd.deploy import requirements
 from inferd.deploy.requirements import (
-    Needed, Pins, closure, constraints_text, named, parse, pins, requirements_text,
-)  # fmt: skip
+    Needed,
+    Pins,
+    closure,
+    constraints_text,
+    named,
+    parse,
+    pins,
+    requirements_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,14 +21,17 @@ from inferd.deploy.requirements import (
     [
         ("Click>=8.1", Needed("click")),
         ("uvloop>=0.21; sys_platform != 'win32'", Needed("uvloop")),
-        ("tritonclient[grpc,HTTP]>=2 ; extra == 'Dev'", Needed("tritonclient", ("grpc", "http"), "dev")),
+        (
+            "tritonclient[grpc,HTTP]>=2 ; extra == 'Dev'",
+            Needed("tritonclient", ("grpc", "http"), "dev"),
+        ),
         ("a_b.c (>=1) ; python_version > '3' and extra == \"x\"", Needed("a-b-c", (), "x")),
         ("numpy  # why", Needed("numpy")),
         ("", None),
         ("-e .", None),
     ],
     ids=["plain", "marker", "extras", "old", "comment", "empty", "option"],
-)  # fmt: skip
+)
 def test_a_requirement_is_read(text, needed):
     assert parse(text) == needed
 
@@ -41,6 +51,12 @@ def test_an_extra_brings_its_own():
 
     assert {"grpcio", "grpcio-health-checking", "tokenizers", "huggingface-hub"} <= set(found)
     assert "inferd" not in found
+
+
+def test_other_distributions_come_with_what_they_need():
+    found = pins([], also=["jsonschema"]).versions
+
+    assert {"jsonschema", "attrs"} <= set(found)
 
 
 def test_torch_stands_apart_without_its_build():
@@ -88,7 +104,11 @@ def test_requirements_of_models_are_read_without_options():
 def test_constraints_hold_what_runs_here():
     text = constraints_text(Pins({"numpy": "1.0"}, torch="2.1"), ["pyyaml\nabsent-package\n"])
 
-    assert text.splitlines() == ["numpy==1.0", f"pyyaml=={metadata.version('pyyaml')}", "torch==2.1"]
+    assert text.splitlines() == [
+        "numpy==1.0",
+        f"pyyaml=={metadata.version('pyyaml')}",
+        "torch==2.1",
+    ]
 
 
 def test_a_version_that_is_none_is_refused(monkeypatch):

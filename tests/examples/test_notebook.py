@@ -22,6 +22,8 @@ print(json.dumps({
     "sizes": sizes,
     "served": [int(result["index"][0]), float(result["score"][0])],
     "here": [int(answers[0]["index"]), float(answers[0]["score"])],
+    "number": [number, "".join(map(str, classifier.predict(unseen[:6])))],
+    "graph": shown,
     "clients": clients,
     "asked": [len(each) for each in latencies],
     "slowest": max(float(each.max()) for each in latencies),
@@ -64,8 +66,8 @@ def test_nothing_is_warned_of(notebook) -> None:
 
 
 def test_the_model_answers_as_scikit_learn_does(found) -> None:
-    assert found["same"] > 0.995
-    assert found["accuracy"] > 0.94
+    assert found["same"] >= 0.995
+    assert found["accuracy"] >= 0.97
 
 
 def test_the_server_answers_as_the_model_here(found) -> None:
@@ -73,11 +75,18 @@ def test_the_server_answers_as_the_model_here(found) -> None:
     assert found["served"][1] == pytest.approx(found["here"][1], abs=1e-4)
 
 
+def test_the_pipeline_reads_what_the_model_sees(found) -> None:
+    read, seen = found["number"]
+    assert read == seen
+    assert found["graph"].startswith("flowchart")
+    assert "model digits" in found["graph"]
+
+
 def test_every_request_is_answered_and_requests_that_meet_share_batches(found) -> None:
-    assert found["asked"] == [448 for n in found["clients"]]
+    assert found["asked"] == [224 for n in found["clients"]]
     assert 0 < found["slowest"] < 10_000
     assert found["batches"][0] == 1.0
-    assert max(found["batches"]) > 1.1
+    assert max(found["batches"]) > 1.5
 
 
 def test_the_cost_of_several_sizes_is_drawn(notebook, found) -> None:

@@ -226,3 +226,12 @@ def test_headers_of_a_hostile_peer_do_not_fill_the_memory():
 
     assert all(len(raw) <= blocks.REMEMBERED_MAX for raw in blocks._READ)
     assert len(blocks._READ) <= blocks.REMEMBERED
+
+
+def test_the_header_of_a_long_list_is_not_remembered():
+    few, many = ({f"s.x[{i}]": np.zeros(1) for i in range(n)} for n in (2, 200))
+    before = set(blocks._WRITTEN)
+    _, writer = written([[many]])
+    assert not writer.constant and set(blocks._WRITTEN) == before
+    _, writer = written([[few]])
+    assert writer.constant

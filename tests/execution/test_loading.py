@@ -5,10 +5,14 @@ import pytest
 from tests.execution.workers import CURVE, probe_spec
 
 from inferd.core.errors import InferdError, ModelFileError
+from inferd.core.signature import TensorSpec
 from inferd.core.step import Step
+from inferd.core.tensor import FP32
+from inferd.execution.blocks import Block
 from inferd.execution.executor import Curve
 from inferd.execution.loading import describe_loaded, load_program
 from inferd.execution.supervisor import parse_loaded
+from inferd.repository.spec import ModelSpec
 
 
 def load(spec, curve=CURVE):
@@ -264,3 +268,46 @@ def test_a_file_that_nothing_can_be_asked_is_refused(tmp_path, node, inputs, wor
     with pytest.raises(ModelFileError) as caught:
         load(spec)
     assert words in caught.value.message and "e.onnx" in caught.value.message
+
+
+STEPS = """
+from typing import Annotated
+import numpy as np
+
+def twice(x: float) -> float:
+    return x * 2
+
+def fails(x: float) -> float:
+    raise ValueError("on any made-up input")
+"""
+
+
+def steps(folder, **options):
+    (folder / "steps.py").write_text(STEPS)
+    return ModelSpec("app", "1", "steps", folder, artifact=folder / "pipeline.yaml", options={
+        "directory": str(folder), "functions": {"a": "steps:twice", "b": "steps:fails"}, **options,
+    })  # fmt: skip
+
+
+def test_steps_are_neither_proven_nor_measured(tmp_path):
+    program, loaded = load(steps(tmp_path), curve=None)
+
+    assert loaded.golden == () and loaded.curve == Curve() and not loaded.plan.batched
+    assert [s.name for s in loaded.signature.inputs] == ["a.x", "b.x"]
+    outcome = program.run([Block(1, {"a.x": np.array(2, np.float32)})], [float("inf")], 0)
+    assert outcome.blocks[0].tensors["a.output"] == 4
+    failed = program.warm({"b.x": np.array(2, np.float32)})
+    assert failed.message == "ValueError: on any made-up input"
+    program.close()
+
+
+def test_transforms_join_the_steps(tmp_path):
+    row = {"inputs": [TensorSpec("s", FP32, (2,)).to_json()], "steps": [Step("softmax", None).to_json()]}
+    _, loaded = load(steps(tmp_path, transforms={"c": row}), curve=None)
+    assert [s.name for s in loaded.signature.inputs] == ["a.x", "b.x", "c.s"]
+
+
+def test_a_step_that_cannot_be_loaded_names_the_pipeline(tmp_path):
+    spec = steps(tmp_path, functions={"a": "steps:thrice"}, at={"a": "pipeline.yaml:4"})
+    with pytest.raises(ModelFileError, match=r"pipeline\.yaml:4: step 'a': .*has no 'thrice'"):
+        load(spec)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from inferd.core.errors import ConfigError, InferdError, ModelFileError
-from inferd.repository.layout import find, inside, legal, listing
+from inferd.repository.layout import find, inside, legal, listing, own_files
 
 ENDINGS = {".onnx", ".pth", ".py"}
 
@@ -204,3 +204,72 @@ def test_a_directory_called_code_without_scripts_makes_none(tree):
 
     with pytest.raises(ConfigError, match="holds no model"):
         find(root / "m", ENDINGS)
+
+
+# -- pipelines ----------------------------------------------------------------------------------------
+
+P = {"pipeline.yaml": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "found"),
+    [
+        (P, "", [("app", "1")]),
+        (P, "pipeline.yaml", [("app", "1")]),
+        ({"app/2/pipeline.yaml": "", "app/10/pipeline.yaml": ""}, "", [("app", "10")]),
+        ({"3/pipeline.yaml": "", "3/steps.py": ""}, "3", [("app", "3")]),
+        ({"3/pipeline.yaml": "", "model.yaml": ""}, "3/pipeline.yaml", [("app", "3")]),
+        ({**P, "asr/1/a.onnx": "", "nlu/2/n.onnx": "", "steps/x.py": "", "data/x.txt": ""}, "",
+         [("app", "1"), ("asr", "1"), ("nlu", "2")]),
+        ({**P, "asr/1/a.onnx": ""}, "pipeline.yaml", [("app", "1"), ("asr", "1")]),
+        ({**P, "flat/a.onnx": "", "told/model.yaml": "", "told/a.bin": ""}, "",
+         [("app", "1"), ("flat", "1"), ("told", "1")]),
+        ({"one/pipeline.yaml": "", "one/asr/1/a.onnx": "", "two/1/pipeline.yaml": "", "m/1/m.onnx": ""}, "",
+         [("m", "1"), ("one", "1"), ("asr", "1"), ("two", "1")]),
+        ({**P, "inner/pipeline.yaml": "", "inner/asr/1/a.onnx": ""}, "",
+         [("app", "1"), ("inner", "1"), ("asr", "1")]),
+    ],
+    ids=["flat", "file", "versions", "version", "file of a version", "application", "file of an application",
+         "flat models", "repository", "application in one"],
+)  # fmt: skip
+def test_a_pipeline_and_the_models_beside_it(tree, files, path, found):
+    root = tree(files, name="app")
+    assert names(root / path) == found
+
+
+def test_a_pipeline_keeps_its_model_yaml(tree):
+    root = tree({"flat/pipeline.yaml": "", "flat/model.yaml": "", "app/1/pipeline.yaml": "", "app/model.yaml": ""})
+    assert [p.modelfile for p in find(root, ENDINGS)] == [root / "app/model.yaml", root / "flat/model.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("files", "says", "help"),
+    [
+        ({**P, "1/a.onnx": ""}, "pipeline.yaml: lies beside version directories", "move it into app/1/"),
+        ({**P, "a.onnx": ""}, "a.onnx lies loose beside pipeline.yaml", "put it into a/1/"),
+        ({**P, "asr/v1/a.onnx": ""}, "a version is a plain number", "rename it to 1"),
+        ({"one/pipeline.yaml": "", "one/asr/1/a.onnx": "", "asr/2/a.onnx": ""},
+         "two models are named 'asr'", "rename one of them"),
+        ({**P, "app/1/a.onnx": ""}, "two models are named 'app'", "rename one of them"),
+    ],
+    ids=["versions", "loose", "almost a version", "one name twice", "its own name"],
+)  # fmt: skip
+def test_an_application_that_is_ambiguous_is_refused(tree, files, says, help):
+    with pytest.raises(ConfigError) as caught:
+        find(tree(files, name="app"), ENDINGS)
+    assert says in caught.value.message and caught.value.help == help
+
+
+def test_nothing_beside_a_pipeline_leads_out(tree, tmp_path):
+    root = tree(P, name="app")
+    (tmp_path / "elsewhere").mkdir()
+    (root / "asr").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelFileError, match="leads out of"):
+        find(root, ENDINGS)
+
+
+def test_the_own_files_of_a_pipeline_are_no_models(tree):
+    root = tree({**P, "steps.py": "", "lib/x.py": "", "asr/1/a.onnx": "", "inner/pipeline.yaml": ""}, name="app")
+    files, folders = own_files(root)
+    assert [f.name for f in files] == ["pipeline.yaml", "steps.py"]
+    assert folders == [root / "lib"]

@@ -246,3 +246,58 @@ def test_a_script_outside_the_directory_is_refused(tree, tmp_path):
 
     with pytest.raises(ModelFileError, match="leads out"):
         one(root / "m")
+
+
+# -- pipelines ----------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_is_its_file_and_its_model_yaml(tree):
+    root = tree({"pipeline.yaml": "", "samples.json": "[]", "model.yaml": (
+        "task: ocr\nwarmup: samples.json\ninstances: 2\nversion_labels: {stable: 1}\nrun_timeout: 5s\n"
+    )}, name="app")  # fmt: skip
+    spec = one(root)
+
+    assert (spec.name, spec.version, spec.runtime) == ("app", "1", "pipeline")
+    assert (spec.artifact, spec.directory) == (root / "pipeline.yaml", root)
+    assert (spec.task, spec.warmup, spec.instances.min) == ("ocr", root / "samples.json", 2)
+    assert spec.version_labels == {"stable": "1"} and spec.run_timeout == 5
+    assert spec.options["directory"] == str(root)
+
+
+def test_a_version_with_a_pipeline_beside_other_versions(tree):
+    root = tree({"app/1/a.onnx": "x", "app/2/pipeline.yaml": "", "app/model.yaml": "task: ocr"})
+    assert [s.runtime for s in scan([root], Formats(), every=True)] == ["onnx", "pipeline"]
+
+
+def test_an_application_gives_specs_of_its_models_too(tree):
+    root = tree({"pipeline.yaml": "", "asr/1/a.onnx": "x", "steps.py": ""}, name="app")
+    assert [(s.name, s.runtime) for s in scan([root], Formats())] == [("app", "pipeline"), ("asr", "onnx")]
+
+
+def test_a_pipeline_may_be_of_another_path_than_its_models(tree):
+    root = tree({"one/pipeline.yaml": "", "two/asr/1/a.onnx": "x"})
+    assert [s.name for s in scan([root / "one", root / "two"], Formats())] == ["one", "asr"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("batching: auto", "model.yaml:1: batching: means nothing for a pipeline"),
+        ("preprocess: []", "model.yaml:1: preprocess: means nothing for a pipeline"),
+        ("task: a\nartifact: x.onnx", "model.yaml:2: artifact: means nothing for a pipeline"),
+        ("runtime: onnx", "model.yaml:1: runtime: 'onnx' does not run"),
+        ("task: 5", "model.yaml:1: task: must be text"),
+        ("warmup: s.json", "model.yaml:1: warmup: no file 's.json'"),
+    ],
+    ids=["batching", "preprocess", "artifact", "runtime", "task", "warmup"],
+)
+def test_a_model_yaml_that_means_nothing_for_a_pipeline_is_refused(tree, text, says):
+    root = tree({"pipeline.yaml": "", "model.yaml": text}, name="app")
+    with pytest.raises(ConfigError) as caught:
+        one(root)
+    assert says in caught.value.message
+
+
+def test_a_file_that_is_named_is_served_whatever_lies_beside_it(tree):
+    root = tree({"pipeline.yaml": "", "m.onnx": "x"}, name="app")
+    assert one(root / "m.onnx").runtime == "onnx"

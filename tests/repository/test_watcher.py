@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -106,3 +107,21 @@ def test_what_is_gone_is_no_error(spec):
         fingerprint(replace(spec, directory=spec.directory / "gone", artifact=None, modelfile=None))
         == ()
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [("pipeline.yaml", True), ("steps.py", True), ("lib/deep/x.py", True), ("labels.txt", True),
+     ("model.yaml", True), ("asr/1/asr.onnx", False), ("asr/model.yaml", False)],
+    ids=["file", "steps", "package", "labels", "model.yaml", "model", "model's"],
+)  # fmt: skip
+def test_a_pipeline_is_its_file_and_its_code_and_none_of_its_models(tree, path, seen):
+    root = tree({"pipeline.yaml": "x", "steps.py": "x", "lib/deep/x.py": "x", "labels.txt": "x",
+                 "model.yaml": "", "asr/1/asr.onnx": "x", "asr/model.yaml": ""})  # fmt: skip
+    spec = ModelSpec("app", "1", "pipeline", root, artifact=root / "pipeline.yaml",
+                     modelfile=root / "model.yaml")  # fmt: skip
+    before = fingerprint(spec)
+    (root / path).write_text("changed")
+    assert (fingerprint(spec) != before) is seen
+    shutil.rmtree(root)
+    assert fingerprint(spec) == ()

@@ -15,8 +15,10 @@ LIMITS = QueueLimits(entries=1000, nbytes=10_000)
 QUIET = Load(entries=0, rows=0, nbytes=0, rate=100.0, alive=True)
 
 
-def ask(load, *, limits=LIMITS, rows=1, nbytes=10, deadline=math.inf):
-    return refuse(load, limits, rows=rows, nbytes=nbytes, now=NOW, deadline=deadline)
+def ask(load, *, limits=LIMITS, rows=1, nbytes=10, deadline=math.inf, admitted=False):
+    return refuse(
+        load, limits, rows=rows, nbytes=nbytes, now=NOW, deadline=deadline, admitted=admitted
+    )
 
 
 def busy(entries, *, rate=100.0, nbytes=0):
@@ -70,6 +72,18 @@ def test_a_request_that_could_only_expire_in_the_queue_is_refused_at_once():
 def test_a_slow_model_may_always_queue_some():
     assert ask(busy(ENTRIES_LEAST - 1, rate=0.5)) is None
     assert isinstance(ask(busy(ENTRIES_LEAST, rate=0.5)), Overloaded)
+
+
+def test_a_later_step_of_an_admitted_request_does_not_wait_its_turn():
+    assert ask(busy(5000, rate=0.5), admitted=True) is None
+    assert ask(busy(500), deadline=NOW + 0.5, admitted=True) is None
+
+
+def test_but_it_is_held_to_bytes_and_time():
+    heavy = busy(5, nbytes=LIMITS.nbytes)
+    assert isinstance(ask(heavy, admitted=True), Overloaded)
+    assert isinstance(ask(QUIET, deadline=NOW, admitted=True), DeadlineExceeded)
+    assert isinstance(ask(replace(QUIET, alive=False), admitted=True), Unavailable)
 
 
 @given(

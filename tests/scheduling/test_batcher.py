@@ -21,6 +21,7 @@ from inferd.core.errors import (
     Quarantined,
     Unavailable,
 )
+from inferd.core.message import ADMITTED
 from inferd.core.plan import BatchPlan
 from inferd.execution.executor import FAILED, READY, STOPPED, Curve
 from inferd.scheduling import batcher as module
@@ -293,6 +294,26 @@ async def test_queues_are_bounded_in_requests_and_in_bytes():
     ask(subject, nbytes=60)
     with pytest.raises(Overloaded, match="60 more are over 100"):
         ask(subject, nbytes=60)
+
+
+@on_loop
+async def test_a_later_step_of_an_admitted_request_is_let_in_and_goes_first():
+    one = Instance()
+    subject = batcher(one, max_size=1, limits=QueueLimits(entries=5, nbytes=100))
+    for _ in range(5):
+        ask(subject, nbytes=1)
+    later = ask(subject, nbytes=1, priority=ADMITTED)
+    with pytest.raises(Overloaded, match="99 more are over 100"):
+        ask(subject, nbytes=99, priority=ADMITTED)
+    with pytest.raises(DeadlineExceeded):
+        ask(subject, deadline=time.monotonic() - 1, priority=ADMITTED)
+    await turn()
+    while not later.future.done():
+        one.finish()
+        await turn()
+
+    assert len(one.seen) <= 3
+    assert conserved(subject)
 
 
 @on_loop

@@ -6,18 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.scheduling.entries import entry
 
-from inferd.scheduling.queue import (
-    DEAD_MIN,
-    FAIR,
-    FEW,
-    FILL,
-    FILL_OF_FEW,
-    FILL_OF_HELD,
-    HIGH,
-    EntryQueue,
-)
+from inferd.core.message import ADMITTED, HIGH, NORMAL
+from inferd.scheduling.queue import DEAD_MIN, FAIR, FEW, FILL, FILL_OF_FEW, FILL_OF_HELD, EntryQueue
 
-PRIORITIES = st.integers(0, 1)
+PRIORITIES = st.sampled_from([NORMAL, HIGH, ADMITTED])
 KEYS = st.sampled_from([(), (3,), (4,), None])
 
 
@@ -66,6 +58,8 @@ class QueueRules(RuleBasedStateMachine):
         self.gone += batch
 
     def check_batch(self, batch):
+        if any(e.priority == ADMITTED for e in self.waiting):
+            assert batch[0].priority == ADMITTED
         oldest = next(e for e in self.waiting if e.priority == batch[0].priority)
         assert batch[0] is oldest
         assert len({id(e) for e in batch}) == len(batch)
@@ -250,6 +244,33 @@ def test_room_left_by_one_class_is_given_to_the_other():
         queue.push(one)
 
     assert queue.take(4) == [high, *low[:3]]
+
+
+def test_what_is_admitted_already_goes_before_all_others_and_fills_up_with_them():
+    queue = EntryQueue()
+    low, high = [entry() for _ in range(2)], [entry(priority=HIGH) for _ in range(2)]
+    admitted = [entry(priority=ADMITTED) for _ in range(3)]
+    for one in (*low, *high, *admitted):
+        queue.push(one)
+
+    assert queue.take(2) == admitted[:2]
+    assert queue.take(4) == [admitted[2], *high, low[0]]
+    assert queue.take(4) == [low[1]]
+    assert not queue.entries
+
+
+def test_what_is_admitted_changes_nothing_between_high_and_normal():
+    queue = EntryQueue()
+    normal = entry()
+    queue.push(normal)
+    led = []
+    for _ in range(FAIR + 1):
+        for priority in (HIGH, HIGH, ADMITTED):
+            queue.push(entry(priority=priority))
+        led += queue.take(1) + queue.take(1)
+
+    others = [e for e in led if e.priority != ADMITTED]
+    assert others.index(normal) == FAIR
 
 
 def test_keys_do_not_mix_and_the_older_goes_first():

@@ -48,6 +48,12 @@ STEPS = textwrap.dedent(
         return text.upper() + "!"
 
 
+    def keep(x: Row) -> Row:
+        if x[0] == -2:
+            raise ValueError("a bad item")
+        return x
+
+
     def word(text: str) -> str:
         return text.strip() + " said"
     """
@@ -92,6 +98,16 @@ WHOLE = textwrap.dedent(
     outputs:
       sum: read.sum
       text: read.text
+    """
+)
+
+SAME = textwrap.dedent(
+    """
+    inputs: [x]
+    steps:
+      keep: {python: "steps:keep", inputs: {x: x}}
+      double: {model: double, inputs: {x: keep.output}}
+    outputs: {y: double.y}
     """
 )
 
@@ -142,9 +158,10 @@ def reading(folder):
 
 
 def everything(folder):
-    """Write ``reading``, ``whole`` that asks it, and ``telling`` that answers in pieces."""
+    """Write ``reading``, ``whole`` that asks it, ``same`` as ``double``, and ``telling`` as ``teller``."""
     reading(folder)
     write(folder, {
+        "same/pipeline.yaml": SAME, "same/steps.py": STEPS,
         "whole/1/pipeline.yaml": WHOLE,
         "telling/pipeline.yaml": TELLING, "telling/steps.py": STEPS,
         "teller/model.yaml": "runtime: python\nclass: telling:Teller\ntask: generate\n",

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from tests.server.applications import reading
 from tests.system import models
 from tests.system.serving import serving, until
 
@@ -72,3 +73,26 @@ def test_a_new_version_takes_over_and_the_old_one_goes(server, folder):
 
     assert server.describe("acts")["version"] == "2"
     until(lambda: server.ask("/models/acts/versions/1/predict", [1, 2, 3, 4]).status == 404, 10)
+
+
+def test_a_pipeline_is_loaded_anew_with_its_code(tmp_path):
+    folder = reading(tmp_path) / "reading"
+    asked = {"x": [1, 1, 1, 1], "loud": True}
+    with serving(tmp_path / "server", folder, "--reload", traces=True) as server:
+        assert server.ask(data=asked).result["text"] == "1 ROWS, PLAIN!"
+        code = (folder / "steps.py").read_text()
+        (folder / "steps.py").write_text(code.replace('+ "!"', '+ "?"'))
+        until(lambda: server.ask(data=asked).result["text"] == "1 ROWS, PLAIN?", 15)
+
+        (folder / "steps.py").write_text("this is not Python")
+        until(lambda: "the old version serves on" in server.log, 15)
+        assert server.ask(data=asked).result["text"] == "1 ROWS, PLAIN?"
+        assert '"loading anew","model":"double"' not in server.log
+
+        # a model and a pipeline that asks it, both new
+        (folder / "more" / "1").mkdir(parents=True)
+        models.affine(folder / "more" / "1" / "more.onnx", plus=5.0)
+        (folder / "steps.py").write_text(code)
+        text = (folder / "pipeline.yaml").read_text()
+        (folder / "pipeline.yaml").write_text(text.replace("model: double", "model: more"))
+        until(lambda: server.ask(data=asked).result["sum"] == 4 * 7, 15)

@@ -12,9 +12,9 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -27,6 +27,8 @@ ETC = Path("/etc/docker")
 GROUPS = Path("/sys/fs/cgroup")
 FILTERS = ("iptables", "ip6tables")
 NOTE = "engine.json"
+# The program itself: the package's Python command says 0 whatever became of it.
+COMPOSE = Path(find_spec("compose").origin).with_name("docker-compose")
 START = 30.0
 WITHOUT = "leave these tests out with: make test-system ARGS=\"-m 'system and not containers'\""
 
@@ -180,7 +182,7 @@ class Engine:
         config = self.folder / "config"
         plugins = config / "cli-plugins"
         plugins.mkdir(parents=True)
-        (plugins / "docker-compose").symlink_to(Path(sys.executable).with_name("docker-compose"))
+        (plugins / "docker-compose").symlink_to(COMPOSE)
         self.env = {
             **os.environ, "DOCKER_HOST": f"unix://{self.folder}/sock", "DOCKER_CONFIG": str(config),
             "DOCKER_BUILDKIT": "0",  # the newer builder is a plugin that Debian's client lacks

@@ -39,7 +39,7 @@ PYTHON = Base(
 )
 NGINX = Base(
     "inferd-tests/nginx:1.22",
-    ("nginx-light", "ca-certificates"),
+    ("nginx-light", "ca-certificates", "curl"),
     ('CMD ["nginx", "-g", "daemon off;"]', "STOPSIGNAL SIGQUIT"),
 )
 

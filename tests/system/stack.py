@@ -9,14 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from tests.system import images
+from tests.system.engine import COMPOSE
 from tests.system.serving import Answer, environment
 from tritonclient.grpc import InferenceServerClient, InferInput
-
-COMPOSE = str(Path(sys.executable).with_name("docker-compose"))
 
 
 def free_port():
@@ -85,17 +83,15 @@ class Stack:
              *map(str, arguments)],
             env=self.engine.env, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, (
-            arguments,
-            done.stdout[-3000:],
-            done.stderr[-3000:],
-            self.logs(),
-        )
+        said = f"{arguments}: {done.stdout[-2000:]} {done.stderr[-2000:]}"
+        assert done.returncode == 0, f"{said} {self.logs()[-3000:]}"
         return done.stdout
 
     def up(self):
         """Build and start all, as the command's last words say; return the seconds until healthy."""
-        self.compose("build")
+        self.compose(
+            "--parallel", "1", "build"
+        )  # so that one finds in the cache what another built
         begin = time.monotonic()
         self.compose("up", "--detach", "--wait")
         return time.monotonic() - begin
@@ -112,6 +108,9 @@ class Stack:
     def container(self, service):
         """Return the container of a service."""
         return self.compose("ps", "--all", "--quiet", service).strip()
+
+    def health(self, service):
+        return self.engine.inspect(self.container(service), ".State.Health.Status")
 
     def kill(self, service):
         """Kill a service's first process from outside, as the kernel would."""

@@ -108,11 +108,15 @@ def test_it_runs_read_only_as_nobody_without_a_capability(container):
 
     assert told["Uid"].split() == ["10001"] * 4
     assert told["Gid"].split() == ["10001"] * 4
-    assert {told[f"Cap{kind}"].strip() for kind in ("Eff", "Prm", "Bnd", "Inh", "Amb")} == {"0" * 16}
+    assert {told[f"Cap{kind}"].strip() for kind in ("Eff", "Prm", "Bnd", "Inh", "Amb")} == {
+        "0" * 16
+    }
     assert told["NoNewPrivs"].strip() == "1"
     assert container.run("sh", "-c", "echo > /tmp/written && cat /tmp/written") == ""
     for place in ("/", "/models", "/opt/inferd", "/var/tmp", "/run"):
-        assert container.run("sh", "-c", f"echo > {place}/x && echo written", check=False) == "", place
+        assert container.run("sh", "-c", f"echo > {place}/x && echo written", check=False) == "", (
+            place
+        )
 
 
 def test_nothing_of_the_build_is_left_in_it(container):
@@ -163,7 +167,9 @@ def test_it_turns_unhealthy_by_a_model_that_dies_and_healthy_again(container):
     told = container.told()
     container.run("rm", "/tmp/broken")
     again = until(lambda: container.health == "healthy", 60, every=0.1)
-    print(f"\nunhealthy after {seconds:.1f} s: {told.strip()}; healthy {again:.1f} s after its cure")
+    print(
+        f"\nunhealthy after {seconds:.1f} s: {told.strip()}; healthy {again:.1f} s after its cure"
+    )
 
     assert seconds < 10
     assert "acts" in told

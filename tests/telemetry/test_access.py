@@ -6,6 +6,7 @@ import pytest
 
 from inferd.core.clock import FakeClock
 from inferd.core.message import Timings
+from inferd.core.trace import parse
 from inferd.telemetry.access import FLUSH_AT, AccessLog
 from inferd.telemetry.writer import BoundedWriter
 
@@ -74,6 +75,20 @@ def test_a_line_says_who_what_and_how_long(access):
         "encode_us": 200,
         "batch_size": 4,
     }
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
+@pytest.mark.parametrize("timings", [Timings(), None], ids=["timed", "untimed"])
+def test_a_request_in_a_trace_names_it(access, as_json, timings):
+    log, lines = access(as_json=as_json)
+    trace = parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    log.record("1", "GET", b"/", 200, 0, "", 50.0, 0.0, timings, trace)
+    (line,) = lines()
+
+    if as_json:
+        assert json.loads(line)["trace_id"] == trace.trace_id
+    else:
+        assert line.endswith(f" trace={trace.trace_id}")
 
 
 def test_the_readable_form_is_one_line_too(access):

@@ -71,7 +71,7 @@ def until(condition):
 
 def test_spans_arrive_in_order_with_those_made_of_them(queue, exporter):
     spans = queue(interval=0.01)
-    spans.record(span("a", within=Timings(run=0.5)))
+    spans.record(span("a", within=Timings(run=0.5, began=1.2)))
     spans.record(span("b"))
     until(lambda: spans.exported == 3)
 

@@ -117,6 +117,16 @@ def test_very_many_classes() -> None:
     x = np.random.default_rng(0).random((3, 5000)).astype(np.float32)
 
     np.testing.assert_array_equal(ranked(x, 5, 1), np.argsort(-x, axis=1)[:, :5])
+    np.testing.assert_array_equal(ranked(x, 1, 1), x.argmax(1)[:, None])
+
+
+@pytest.mark.parametrize("descending", [True, False], ids=["best", "worst"])
+def test_the_first_alone_is_the_first_of_all_even_beside_nan(descending: bool) -> None:
+    x = np.array([[np.nan, 2, 3, 3], [4, 1, 1, np.nan], [np.nan] * 4], np.float32)
+
+    alone, every = (ranked(x, k, 1, descending=descending) for k in (1, 4))
+
+    assert alone.tolist() == every[:, :1].tolist()
 
 
 def test_a_model_that_gives_fewer_classes_than_declared() -> None:

@@ -51,8 +51,7 @@ def data_plane(
     ``ids`` begins the ids of requests that bring none; give each start of a server its own.
     ``product``: name and version told to clients. ``account``: what versions did until now.
     ``repository``: loads and unloads models at a client's request, where that is allowed;
-    ``loading`` does so for the platform of a multi-model container. ``traces`` begins and joins
-    distributed traces.
+    ``loading`` does so for the platform of a multi-model container. ``traces`` joins and begins traces.
     """
     readiness = readiness or Readiness(table)
     inference = Inference(table, settings, clock, offload)
@@ -64,14 +63,11 @@ def data_plane(
     predict = PiecesDoor(simple, inference, PredictingDoor(simple, inference, clock))
     predicting: Predicting = {"predict": predict, **oip_predicting, **tf_predicting}
     doors: dict[str, Door] = {
-        **oip,
-        **sagemaker,
-        **tfserving,
-        **openai_doors(inference, clock),
+        **oip, **sagemaker, **tfserving, **openai_doors(inference, clock),
         "healthz": health.live,
         "readyz": health.ready,
         **{name: door.answer for name, door in predicting.items()},
-    }
+    }  # fmt: skip
     return Plane(
         routes_of(DATA),
         doors,

@@ -9,7 +9,7 @@ the others and is the answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from inferd.api.call import Call
 from inferd.api.coding import compressed, expanded, worth
@@ -268,6 +268,16 @@ def _entry(version: Version, call: Call, decoded: Decoded, inputs: Tensors) -> R
         version.model, inputs, version.version, decoded.outputs, decoded.parameters,
         call.id, call.deadline, priority, call.trace,
     )  # fmt: skip
+
+
+def begin_of(version: Version, call: Call) -> Any | None:
+    """Return how a version is asked without a coroutine (``core.servable.Direct``), where it can be.
+
+    That way carries no trace, which who asks others has to pass on.
+    """
+    if version.parts and call.trace is not None:
+        return None
+    return getattr(version.servable, "begin", None)
 
 
 def resolve(table: RouteTable, call: Call) -> Version:

@@ -41,6 +41,7 @@ _HEADERS = (
     ),
     ("X-Priority", "Place in the queue.", {"enum": ["normal", "high"]}),
     ("X-Server-Timing", "1 asks for a Server-Timing header.", {"const": "1"}),
+    ("traceparent", "The caller's place in a trace (W3C Trace Context).", {"type": "string"}),
 )
 _JSON_BYTES = (
     "Inference-Header-Content-Length",

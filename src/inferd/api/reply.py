@@ -16,7 +16,7 @@ from typing import Any, cast
 from inferd.api.call import Call
 from inferd.api.coding import compressed, worth
 from inferd.api.errors import respond
-from inferd.api.inference import Aim, Inference, Target
+from inferd.api.inference import Aim, Inference, Target, begin_of
 from inferd.api.routes import SIMPLE
 from inferd.codecs.base import Decoded
 from inferd.core.clock import Clock
@@ -54,7 +54,7 @@ class PredictingDoor:
             target = self._target(request, call)
         version = target.version
         call.model, call.version = version.model, version.version
-        begin = getattr(version.servable, "begin", None)
+        begin = begin_of(version, call)
         if begin is None or not inference.takes(target, request.body):
             return None
         before = self._clock()

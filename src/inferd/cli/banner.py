@@ -51,6 +51,7 @@ def render(served: Served) -> str:
         lines.append(f"{version.model}  version {version.version}{shown}")
         if version.ready and version.signature is not None:
             lines.append(f"  {inputs_line(version.signature)}")
+            lines.extend(steps_line(version))
             sample = (served.samples or {}).get(version.model)
             lines.append(f"  {sample_curl(version, served.data_url, sample, served.data_socket)}")
         else:
@@ -75,6 +76,13 @@ def runtime_of(version: Version) -> str:
     if framework.partition(" ")[0] == name:  # python, python 3.12
         return framework
     return ", ".join(part for part in (name, framework) if part)
+
+
+def steps_line(version: Version) -> list[str]:
+    """Return the steps of a pipeline on one line, in the order in which they can run; none else."""
+    pipeline = version.describe().get("pipeline") or {}
+    steps = [step["name"] for step in pipeline.get("steps", ())]
+    return [f"  steps: {', '.join(steps)}"] if steps else []
 
 
 def inputs_line(signature: Signature) -> str:

@@ -169,15 +169,13 @@ def summary(part: Part, directory: Path, *, baked: bool) -> list[str]:
     """Return lines that say what goes into an image."""
     lines = [f"{directory / 'Dockerfile'}"]
     lines.append(f"  models    {', '.join(part.models)}" + ("" if baked else " (to be mounted)"))
-    lines.append(
-        f"  packages  inferd[{','.join(part.extras)}]" if part.extras else "  packages  inferd"
-    )
-    known = {str(copy.target.parts[0]) for copy in part.requirements}
-    unknown = [name for name in part.code if name not in known]
-    if unknown:
+    packages = f"inferd[{','.join(part.extras)}]" if part.extras else "inferd"
+    needed = [*part.imports.distributions, *(str(c.target) for c in part.requirements)]
+    lines.append(f"  packages  {', '.join([packages, *needed])}")
+    if part.imports.unknown:
         lines.append(
-            f"  note      code of its own: {', '.join(unknown)}; what it imports besides inferd goes into"
-            " requirements.txt beside it"
+            f"  note      code imports {', '.join(part.imports.unknown)}, which is not installed here: what"
+            " it needs goes into requirements.txt beside it"
         )
     return lines
 

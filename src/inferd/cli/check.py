@@ -77,6 +77,8 @@ def _model(model: Mapping[str, Any]) -> Iterator[str]:
         from inferd.core.signature import Signature
 
         yield f"  signature  {inputs_line(Signature.from_json(model['signature']))}"
+    if model.get("steps"):
+        yield f"  steps      {', '.join(model['steps'])}"
     if model.get("load_seconds") is not None:
         yield f"  loaded in  {model['load_seconds']:.2f} s"
     yield from _costs(model.get("costs") or ())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -254,21 +256,37 @@ def with_wheel(files: Given, folder: Path) -> Given:
 
 
 def told(stack: Stack, output: Path) -> list[str]:
-    """Return lines that say how the stack is started and reached."""
+    """Return lines that say how the stack is started, reached and restarted, and by whom."""
+    from inferd.deploy.compose import NGINX_USER
+
+    up = f"docker compose -f {shlex.quote(str(output / 'compose.yaml'))} up"
     scheme = "https" if stack.tls else "http"
     usual = stack.port == (443 if stack.tls else 80)
-    where = "127.0.0.1" if stack.address == "0.0.0.0" else stack.address  # noqa: S104 - shown only
+    everywhere = ipaddress.ip_address(stack.address).is_unspecified
+    where = "127.0.0.1" if everywhere else stack.address
+    where = f"[{where}]" if ":" in where else where
     url = f"{scheme}://{where}" + ("" if usual else f":{stack.port}")
-    up = f"docker compose -f {output / 'compose.yaml'} up"
     replicas = ", ".join(f"{s.name} ({s.replicas})" for s in stack.services)
+    names = " ".join(name for service in stack.services for name in service.names)
+    lines = [f"{output / 'compose.yaml'}", f"  services  {replicas}, nginx"]
+    if everywhere:
+        lines.append("  note      whoever reaches this machine may ask: there is no authentication")
+    if stack.tls and not readable(output / stack.tls[1]):
+        lines.append(
+            f"  note      {output / stack.tls[1]} must be readable by the user {NGINX_USER}"
+        )
     return [
-        f"{output / 'compose.yaml'}",
-        f"  services  {replicas}, nginx",
-        "",
-        "start it:",
-        f"  {up} --build --detach --wait",
-        "ask it:",
-        f"  curl -sS {url}/v2/models",
+        *lines, "",
+        "start it:", f"  {up} --build --detach --wait",
+        "ask it:", f"  curl -sS {url}/v2/models",
         "restart it without a pause, replica by replica:",
-        f"  {up} --no-deps --force-recreate --detach --wait {stack.front.names[0]}",
-    ]
+        f"  for name in {names}; do {up} --no-deps --force-recreate --detach --wait $name; done",
+    ]  # fmt: skip
+
+
+def readable(file: Path) -> bool:
+    """Whether the user of NGINX's container may read a file."""
+    from inferd.deploy.compose import NGINX_USER
+
+    found = file.stat()
+    return bool(found.st_mode & 0o004 or (found.st_uid == NGINX_USER and found.st_mode & 0o400))

@@ -106,5 +106,8 @@ def render(model: Mapping[str, Any]) -> list[str]:
         signature = Signature.from_json(model["signature"])
         lines += [f"  input   {spec.name}  {kind(spec)}" for spec in signature.inputs]
         lines += [f"  output  {spec.name}  {kind(spec)}" for spec in signature.outputs]
+    for key in ("steps", "parts"):
+        if model.get(key):
+            lines.append(f"  {key}  {', '.join(model[key])}")
     lines += [f"  {text}  {model[key]}" for key, text in _DECIDED.items() if model.get(key)]
     return lines

@@ -2,8 +2,8 @@
 
 ``/readyz`` stays true once it was: a model that fails later turns only its own readiness. A health check
 wants to know more: whether each model can answer. So with ``--deep`` the models are looked at one by one,
-on the control plane, which only this machine reaches: none may have failed, and where requests are
-waiting or running, one must be answered while we look. That asks nothing of the models, so it costs
+on the control plane, which only this machine reaches: none may have failed, a worker must run, and
+where requests wait or run, one must be answered while we look. That asks nothing of the models, so it costs
 them nothing and shows in no metric; and a model that is merely busy is not called ill.
 """
 
@@ -33,9 +33,9 @@ Examples:
   inferd health --deep --timeout 4s            can every model answer?
   inferd health http://127.0.0.1:8002
 
-With --deep a model is healthy that is ready, and of which, where requests wait or run,
-one is answered within the timeout. Models that stream, or of which a single request takes
-over a quarter of the timeout, are judged by their state alone.
+With --deep a model is healthy that is ready, that has a worker, and of which, where
+requests wait or run, one is answered within the timeout. The answers of models that
+stream, or of which a single request takes over a quarter of the timeout, do not count.
 """
 
 PAUSE = 0.1
@@ -124,22 +124,21 @@ def ready(ask: Ask) -> None:
 
 def watch(ask: Ask, ends: float, seconds: float) -> None:
     """Look at every model until each that has work has answered; raises ``Unhealthy`` otherwise."""
-    before = look(ask, seconds)
-    waiting = {name: done for name, (busy, done) in before.items() if busy}
+    waiting = {name: state for name, state in look(ask, seconds).items() if state[0]}
     while waiting:
         if time.monotonic() + PAUSE >= ends:
-            names = ", ".join(sorted(waiting))
-            raise Unhealthy(f"requests wait and none is answered: {names}")
+            said = [f"{name}: {reason}" for name, (reason, _) in sorted(waiting.items())]
+            raise Unhealthy("; ".join(said))
         time.sleep(PAUSE)
         now = look(ask, seconds)
         waiting = {
-            name: done for name, done in waiting.items()
-            if name in now and now[name] == (True, done)
+            name: now[name] for name, (_, done) in waiting.items()
+            if name in now and now[name][0] and now[name][1] == done
         }  # fmt: skip
 
 
-def look(ask: Ask, seconds: float) -> dict[str, tuple[bool, int]]:
-    """Return for every version with workers whether it has work, and how much it did.
+def look(ask: Ask, seconds: float) -> dict[str, tuple[str, int]]:
+    """Return for every version with workers what is to be waited for, and how much it did.
 
     Raises ``Unhealthy`` for a model that is not ready.
     """
@@ -150,20 +149,26 @@ def look(ask: Ask, seconds: float) -> dict[str, tuple[bool, int]]:
             states = [f"{v['state']}: {v['reason']}" for v in model["versions"] if not v["ready"]]
             raise Unhealthy(f"model {name!r} is {'; '.join(states)}")
         for version in ask(f"/models/{quote(name, safe='')}").get("versions", ()):
-            if judged(version, seconds):
-                found[f"{name} version {version['version']}"] = progress(version)
+            if version.get("instances"):
+                found[f"{name} version {version['version']}"] = progress(version, seconds)
     return found
 
 
-def judged(version: Mapping[str, Any], seconds: float) -> bool:
-    """Whether a version's answers tell anything within ``seconds``."""
+def progress(version: Mapping[str, Any], seconds: float) -> tuple[str, int]:
+    """Return why a version must do something within ``seconds``, if so, and how much it did."""
+    instances = version["instances"]
+    answered = int((version.get("counters") or {}).get("answered", 0))
+    if not any(instance.get("state") == "ready" for instance in instances):
+        return "no worker of it runs", answered
+    running = sum(instance.get("running", 0) for instance in instances)
+    queued = (version.get("batching") or {}).get("queue_entries", 0)
+    if (running or queued) and telling(version, seconds):
+        return "requests wait and none is answered", answered
+    return "", answered
+
+
+def telling(version: Mapping[str, Any], seconds: float) -> bool:
+    """Whether it means something if a version answers nothing for ``seconds``."""
     points: list[Any] = (version.get("cost_curve") or {}).get("points") or []
     quick = bool(points) and points[0]["seconds"] * _SLOW <= seconds
-    return bool(version.get("instances")) and quick and not version.get("streams")
-
-
-def progress(version: Mapping[str, Any]) -> tuple[bool, int]:
-    """Return whether a version has work, and how many requests it has answered."""
-    running = sum(instance.get("running", 0) for instance in version["instances"])
-    waiting = (version.get("batching") or {}).get("queue_entries", 0)
-    return bool(running or waiting), int((version.get("counters") or {}).get("answered", 0))
+    return quick and not version.get("streams")

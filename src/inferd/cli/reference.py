@@ -11,7 +11,7 @@ from inferd.cli.main import COMMANDS, cli
 
 def markdown() -> str:
     """Return one section for each command: exactly what ``--help`` prints."""
-    parts = []
+    parts: list[str] = []
     top = click.Context(cli, info_name="inferd", **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(top, name)

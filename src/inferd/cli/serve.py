@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HELP = """Serve models.
 
 A PATH is a model file (its name becomes the model's name), a repository
-(MODEL/VERSION/artifact; the latest version answers), or module:Class for a
-Python model. Each model runs in worker processes of its own, watched over and
+(MODEL/VERSION/artifact; the latest version answers), a pipeline.yaml or its
+directory (with the models beside it), or module:Class for a Python model. Each model runs in worker processes of its own, watched over and
 replaced when they fail. Ctrl-C stops at once, SIGTERM drains first.
 
 \b
@@ -26,6 +26,7 @@ Examples:
   inferd serve models/ --port 9000
   inferd serve sentiment:Sentiment --reload
   inferd serve models/ --host 0.0.0.0 --allow-anonymous
+  inferd serve --deployment services.yaml
 
 \b
 Then, from anywhere:
@@ -50,7 +51,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     chosen = list(paths or settings.models)
     if container is not None:
         chosen = container.paths(chosen)
-    elif not chosen:
+    elif not chosen and settings.server.deployment is None:
         raise click.UsageError(
             "there is nothing to serve: name a model file or a directory of models,"
             " for example: inferd serve iris.onnx"

@@ -69,10 +69,9 @@ def summary(
     yield f"{output}/ holds {plan.pipeline} as {len(plan.divisions)} services:"
     for division in plan.divisions:
         folder = output / division.name
-        models = ", ".join(spec.name for spec in division.specs)
-        trust = "".join(
-            f" --trust-pickle {spec.name}" for spec in division.specs if spec.name in trusted
-        )
+        names = dict.fromkeys(spec.name for spec in division.specs)
+        models = ", ".join(names)
+        trust = "".join(f" --trust-pickle {name}" for name in names if name in trusted)
         url = f"http://127.0.0.1:{ports[division.name].http}"
         yield ""
         yield f"{division.name}  (serves {models})"

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from inferd.client.context import context_headers
 from inferd.client.options import Options, proxy_of, tls_context
 from inferd.client.pool import LANE
 from inferd.client.wire import Failure, Send
@@ -45,9 +46,12 @@ def address(url: str) -> httpx.URL:
 
 
 def built(base: str, lasting: Mapping[str, str], step: Send, content: Any) -> httpx.Request:
-    """Return the request of a step; ``content`` is its body as the client takes it."""
+    """Return the request of a step; ``content`` is its body as the client takes it.
+
+    It carries the caller's trace context, unless the lasting headers have one.
+    """
     request = step.request
-    headers = {**lasting, **request.headers}
+    headers = {**context_headers(), **lasting, **request.headers}
     if request.method != "GET":
         headers["Content-Length"] = str(len(request.body))
     try:

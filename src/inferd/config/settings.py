@@ -86,6 +86,10 @@ class Server:
     metrics_port: int = _setting(
         8003, "port", "Port of the listener at `metrics_host`", flag="--metrics-port"
     )
+    deployment: Path | None = _setting(
+        None, "path", "File that says which models other servers serve, and where"
+        " (docs/services.md)", flag="--deployment", optional=True, shown="none",
+    )  # fmt: skip
     state_dir: Path | None = _setting(
         None, "path", "Directory for what outlives the server (measured costs); one server locks it",
         flag="--state-dir", optional=True, shown="$XDG_STATE_HOME/inferd",

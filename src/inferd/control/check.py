@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 from inferd.config.settings import Settings
 from inferd.control.curves import CurveStore
 from inferd.control.loader import LoadedModel, Loader, LoadSettings
-from inferd.core.errors import InferdError
+from inferd.control.models import apart
+from inferd.control.pipeline import LoadedPipeline
+from inferd.control.pipelines import Pipelines
+from inferd.control.sources import read_specs
+from inferd.core.errors import InferdError, ModelFileError
 from inferd.repository.spec import ModelSpec
-from inferd.repository.store import scan
 from inferd.routing.table import RouteTable
-from inferd.runtimes.detect import Detector
 
 SLOW_LOAD = 30.0
 SLOW_RUN = 1.0
@@ -33,44 +36,93 @@ class CheckReport:
 
 
 async def run_check(path: str, settings: Settings) -> CheckReport:
-    """Check every model that ``path`` holds. Problems are in the report; nothing is remembered."""
+    """Check every model that ``path`` holds. Problems are in the report; nothing is remembered.
+
+    Models are loaded one by one, those of pipelines together.
+    """
     report = CheckReport()
     trusted: Collection[str] = settings.workers.trust_pickle
     try:
-        specs = scan([path], Detector(), trust_pickle=trusted)
+        specs = read_specs([path], trust_pickle=trusted)
     except InferdError as error:
         name = Path(path).stem if ":" not in path else path
         report.ok = False
         report.models.append({"model": name, "version": "-", "problems": [_problem(error)]})
         return report
-    for spec in specs:
-        row = await _check(spec, settings)
-        report.ok = report.ok and not any(p["level"] == "error" for p in row["problems"])
-        report.models.append(row)
+    models, pipelines = apart(specs)
+    load = LoadSettings(
+        instances=1, slots=settings.workers.slots, threads=settings.workers.threads,
+        max_size=settings.batching.max_size,
+    )  # fmt: skip
+    loader = Loader(RouteTable(), load, CurveStore(None))
+    over = Pipelines(loader, load.limits)
+    try:
+        for spec in models:
+            report.models.append(await _check(spec, loader))
+            if not pipelines:
+                await loader.unload(spec.name, spec.version, 1.0)
+        report.models += await _check_pipelines(pipelines, over)
+    finally:
+        await over.stop(1.0)
+        await loader.stop(1.0)
+    problems = [p for row in report.models for p in row["problems"]]
+    report.ok = not any(p["level"] == "error" for p in problems)
     return report
 
 
-async def _check(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
-    workers = settings.workers
-    loader = Loader(
-        RouteTable(),
-        LoadSettings(
-            instances=1, slots=workers.slots, threads=workers.threads,
-            max_size=settings.batching.max_size,
-        ),
-        CurveStore(None),
-    )  # fmt: skip
-    row: dict[str, Any] = {
-        "model": spec.name, "version": spec.version, "runtime": spec.runtime, "problems": [],
-    }  # fmt: skip
+async def _check(spec: ModelSpec, loader: Loader) -> dict[str, Any]:
+    row = _row(spec)
     try:
         model = await loader.load(spec)
         _describe(model, row)
     except InferdError as error:
         row["problems"].append(_problem(error))
-    finally:
-        await loader.stop(1.0)
     return row
+
+
+async def _check_pipelines(specs: Sequence[ModelSpec], over: Pipelines) -> list[dict[str, Any]]:
+    """Load pipelines whose models were loaded; each says for itself what is wrong with it."""
+    rows, announced = [_row(spec) for spec in specs], []
+    for spec, row in zip(specs, rows, strict=True):
+        try:
+            announced += await over.announce([spec])
+        except InferdError as error:
+            row["problems"].append(_problem(error))
+    with contextlib.suppress(InferdError):  # each pipeline has its own
+        await over.bring_up(announced)
+    by_version = {(p.spec.name, p.spec.version): p for p in announced}
+    for spec, row in zip(specs, rows, strict=True):
+        pipeline = by_version.get((spec.name, spec.version))
+        if pipeline is not None:
+            _describe_pipeline(pipeline, row)
+    return rows
+
+
+def _row(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "model": spec.name, "version": spec.version, "runtime": spec.runtime, "problems": [],
+    }  # fmt: skip
+
+
+def _describe_pipeline(pipeline: LoadedPipeline, row: dict[str, Any]) -> None:
+    version = pipeline.version
+    if pipeline.error is not None:
+        row["problems"].append(_problem(pipeline.error))
+    elif not version.ready:
+        row["problems"].append(_problem(ModelFileError(version.reason)))
+    row["steps"] = [step.name for step in pipeline.written.steps]
+    row["parts"] = list(version.parts)
+    if version.signature is None:
+        return
+    row["signature"] = version.signature.to_json()
+    row["load_seconds"] = pipeline.load_seconds
+    if pipeline.spec.warmup is None:
+        row["problems"].append(
+            _remark(
+                "there are no golden requests: nothing went through all of its steps yet",
+                "give real samples: warmup: samples.json in a model.yaml beside pipeline.yaml",
+            )
+        )
 
 
 def _describe(model: LoadedModel, row: dict[str, Any]) -> None:

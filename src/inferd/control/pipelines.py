@@ -18,6 +18,7 @@ from inferd.control.binding import Binding
 from inferd.control.lifecycle import Health
 from inferd.control.lifecycle import health as health_of
 from inferd.control.loader import GOLDEN, SAID, LoadedModel, Loader
+from inferd.control.pipeline import LoadedPipeline
 from inferd.control.steps import (
     Placed,
     function_callees,
@@ -31,14 +32,12 @@ from inferd.core.errors import InferdError, ModelFileError
 from inferd.core.message import Request, collected
 from inferd.core.tensor import Tensors
 from inferd.execution.golden import golden_samples
-from inferd.repository.spec import PIPELINE, ModelSpec
-from inferd.routing.pipeline import show
+from inferd.repository.spec import ModelSpec
 from inferd.routing.pipeline.file import read_pipeline
-from inferd.routing.pipeline.plan import Callee, PipelinePlan
+from inferd.routing.pipeline.plan import Callee
 from inferd.routing.pipeline.run import Pipeline, StepObserver
-from inferd.routing.pipeline.spec import PipelineSpec
 from inferd.routing.pipeline.typing import plan as plan_of
-from inferd.routing.table import FAILED, LOADING, READY, RouteTable, Version
+from inferd.routing.table import FAILED, LOADING, READY, RouteTable
 from inferd.scheduling.admission import QueueLimits
 from inferd.telemetry.logs import Log
 
@@ -46,82 +45,6 @@ log = Log("control")
 
 GOLDEN_TIMEOUT = 60.0
 StepObserverFor = Callable[[str, str], StepObserver]
-
-
-class StepTally:
-    """What the steps of a pipeline did since it was loaded; ``further`` hears of them too."""
-
-    def __init__(self) -> None:
-        self.further: StepObserver | None = None
-        self._steps: dict[str, list[float]] = {}
-
-    def __call__(self, step: str, seconds: float, kind: str | None, skipped: bool, /) -> None:
-        """Count a step that ended."""
-        row = self._steps.get(step)
-        if row is None:
-            row = self._steps[step] = [0, 0.0, 0, 0]
-        if skipped:
-            row[3] += 1
-        else:
-            row[0] += 1
-            row[1] += seconds
-            row[2] += kind is not None
-        if self.further is not None:
-            self.further(step, seconds, kind, skipped)
-
-    def to_json(self) -> dict[str, dict[str, float]]:
-        """Return counts, and mean milliseconds of the runs that were not skipped, by step."""
-        return {
-            step: {
-                "runs": ran, "mean_ms": round(spent / ran * 1e3, 4) if ran else 0.0, "failed": failed,
-                "skipped": skipped,
-            }
-            for step, (ran, spent, failed, skipped) in self._steps.items()
-        }  # fmt: skip
-
-
-class LoadedPipeline:
-    """One version of one pipeline: its row in the route table, its parts' types, its own worker."""
-
-    def __init__(self, spec: ModelSpec, written: PipelineSpec) -> None:
-        self.spec = spec
-        self.written = written
-        self.version = Version(
-            spec.name, spec.version, task=spec.task or written.task, runtime=PIPELINE,
-            platform=PIPELINE, labels=spec.version_labels, explainer=spec.explainer,
-            parts=tuple(dict.fromkeys(call.model for call in written.models)),
-            describe=self.describe,
-        )  # fmt: skip
-        self.worker: LoadedModel | None = None
-        self.functions: Mapping[str, Callee] = {}
-        self.callees: parts.Callees | None = None
-        self.placed = Placed()
-        self.plan: PipelinePlan | None = None
-        self.servable: Pipeline | None = None
-        self.error: InferdError | None = None
-        self.proven = False
-        self.samples: list[Tensors] = []
-        self.tally = StepTally()
-        self.closed = False
-        self.load_seconds = 0.0
-        self.lock = asyncio.Lock()
-
-    @property
-    def label(self) -> str:
-        """Name and version, as messages say them."""
-        return f"{self.spec.name} v{self.spec.version}"
-
-    def describe(self) -> Mapping[str, Any]:
-        """Return the live description of the control plane."""
-        worker = self.worker
-        return {
-            "pipeline": show.to_json(self.written, self.plan),
-            "parts": list(self.version.parts),
-            "in_front": sorted(self.placed.inline),
-            "step_times": self.tally.to_json(),
-            "load_seconds": round(self.load_seconds, 4),
-            "instances": [dict(e.describe()) for e in worker.executors] if worker else [],
-        }
 
 
 class Pipelines:
@@ -169,7 +92,7 @@ class Pipelines:
         errors: list[BaseException] = [one for one in begun if one is not None]
         by_name: dict[str, list[LoadedPipeline]] = {}
         for pipeline in announced:
-            if pipeline.error is None:
+            if pipeline.begun:
                 by_name.setdefault(pipeline.spec.name, []).append(pipeline)
         asked = {n: [p for one in many for p in one.version.parts] for n, many in by_name.items()}
         for name in parts.in_order(list(by_name), asked):
@@ -216,6 +139,7 @@ class Pipelines:
             if functions_of(pipeline.written):
                 pipeline.worker = await self._worker(pipeline, Placed())
                 pipeline.functions = function_callees(_signature(pipeline.worker))
+            pipeline.begun = True
         except InferdError as error:
             pipeline.error = error
             self._say(pipeline)
@@ -242,8 +166,9 @@ class Pipelines:
 
     def _review(self, pipeline: LoadedPipeline) -> None:
         """Bring the row up to date at once, and begin what takes longer."""
-        if pipeline.closed or pipeline.lock.locked():
-            return  # who holds the lock says it in the end
+        # Who holds the lock says it in the end; what has not begun may be part of a circle.
+        if not pipeline.begun or pipeline.closed or pipeline.lock.locked():
+            return
         self._say(pipeline)
         if self._is_stale(pipeline):
             task = asyncio.get_running_loop().create_task(self._update(pipeline))

@@ -54,6 +54,6 @@ def unpacked(tensors: Tensors) -> tuple[str, Tensors]:
         if qualified.endswith(LISTED):
             stem = qualified.removesuffix(LISTED)
             name = name.removesuffix(LISTED)
-            array = uneven([whole.pop(f"{stem}[{i}]") for i in range(int(array))])  # noqa: PLW2901
+            array = uneven([whole.pop(f"{stem}[{i}]") for i in range(int(array))])
         out[name] = array
     return step, out

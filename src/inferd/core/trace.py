@@ -72,11 +72,9 @@ class Trace:
 
         A span that nobody keeps would be a gap between the caller's and those of who is asked.
         """
-        if self.sink is None:
-            return self
-        return self.kept_by(self.sink)
+        return self if self.sink is None else self.kept_by(self.sink)
 
-    def kept_by(self, sink: Sink) -> Trace:
+    def kept_by(self, sink: Sink | None) -> Trace:
         """Return the place of a new span below this one that ``sink`` keeps."""
         return Trace(
             self.trace_id, os.urandom(8).hex(), self.sampled, self.state, self.span_id, sink

@@ -41,7 +41,6 @@ _HARDENED: dict[str, Any] = {
     "init": True,
     "restart": "unless-stopped",
     "stop_grace_period": f"{GRACE}s",
-    "ulimits": {"nofile": {"soft": 65536, "hard": 65536}},
     "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
 }
 
@@ -131,7 +130,10 @@ def compose_yaml(stack: Stack) -> str:
     waits = _conditions(stack)
     for service in stack.services:
         for name in service.names:
-            rest: dict[str, Any] = {"networks": {"inner": {"ipv4_address": places[name]}}}
+            rest: dict[str, Any] = {}
+            if service.context is not None and name == service.names[0]:
+                rest["build"] = {"context": service.context}  # once: all replicas run its image
+            rest["networks"] = {"inner": {"ipv4_address": places[name]}}
             if waits[service.name]:
                 rest["depends_on"] = waits[service.name]
             parts += [f"  {name}:\n    <<: *{service.name}\n", _yaml(rest, 4), "\n"]
@@ -183,8 +185,6 @@ def _conditions(stack: Stack) -> dict[str, dict[str, Any]]:
 
 def _service(service: Service) -> dict[str, Any]:
     found: dict[str, Any] = {"image": service.image}
-    if service.context is not None:
-        found["build"] = {"context": service.context}
     variables = dict(service.variables)
     if service.asks:
         found["volumes"] = [_mounted("./deployment.yaml", DEPLOYMENT)]

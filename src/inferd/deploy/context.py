@@ -37,12 +37,14 @@ def write_context(part: Part, recipe: Recipe, given: Given, directory: Path) -> 
     Raises ``ConfigError`` where the directory holds something else, ``MissingExtra`` where a needed
     library is not installed here, and so has no version to pin.
     """
+    lock = wheel.lock_text() if given.lock is None else given.lock
+    pins = requirements.pins(part.extras, lock, part.imports.distributions)
+    texts = {"requirements.txt": requirements.requirements_text(pins), **_needs(part, pins)}
+    if given.certificates is not None:
+        texts["ca.pem"] = _read(given.certificates)
+    dockerfile.dockerfile(part, recipe)  # what it refuses is refused before anything is written
     claim(directory, "Dockerfile")
-    pins = requirements.pins(part.extras, wheel.lock_text() if given.lock is None else given.lock)
-    for name in _OWNED:
-        shutil.rmtree(directory / name, ignore_errors=True)
-    for old in directory.glob("inferd-*.whl"):
-        old.unlink()
+    _clear(directory)
     recipe = replace(
         recipe,
         torch=pins.torch,
@@ -51,20 +53,20 @@ def write_context(part: Part, recipe: Recipe, given: Given, directory: Path) -> 
         wheel=_own_wheel(given.wheels, directory),
         wheels=_other_wheels(given.wheels, directory),
     )
-    texts = {
-        "Dockerfile": dockerfile.dockerfile(part, recipe),
-        ".dockerignore": dockerfile.dockerignore(part, recipe),
-        "requirements.txt": requirements.requirements_text(pins),
-        **_needs(part, pins),
-    }
-    if given.certificates is not None:
-        texts["ca.pem"] = given.certificates.read_text(encoding="ascii")
-    else:
-        (directory / "ca.pem").unlink(missing_ok=True)
+    texts["Dockerfile"] = dockerfile.dockerfile(part, recipe)
+    texts[".dockerignore"] = dockerfile.dockerignore(part, recipe)
     write(texts, directory)
     if recipe.baked:
         _copy_models(part, directory / "models")
     return recipe
+
+
+def _clear(directory: Path) -> None:
+    """Remove what an earlier call left and this one may not write again."""
+    for name in _OWNED:
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for old in (directory / "ca.pem", *directory.glob("inferd-*.whl")):
+        old.unlink(missing_ok=True)
 
 
 def place(path: str, output: Path | None, usual: str) -> Path:

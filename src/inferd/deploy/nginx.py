@@ -69,6 +69,8 @@ def _indented(text: str) -> str:
 
 
 _MAIN = """worker_processes auto;
+# Raised here, as the server does for itself: an engine may refuse more than it has.
+worker_rlimit_nofile 16384;
 pid /tmp/nginx.pid;
 error_log stderr warn;
 

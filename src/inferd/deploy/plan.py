@@ -7,14 +7,15 @@ torch where a model runs on it, an image library where pictures are decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from inferd.core.errors import ConfigError
 from inferd.deploy.files import REQUIREMENTS, Copy, of_model
+from inferd.deploy.imports import Imported, imported
 from inferd.repository.layout import PIPELINE_FILE
-from inferd.repository.spec import PIPELINE, ModelSpec
+from inferd.repository.spec import ModelSpec
 from inferd.transforms import image, text
 
 HTTP_PORT, GRPC_PORT, METRICS_PORT = 8000, 8001, 8003
@@ -24,7 +25,6 @@ MODELS = "/models"
 _BY_TRANSFORM = {row.name: "image" for row in image.TRANSFORMS} | {
     row.name: "text" for row in text.TRANSFORMS
 }
-_CODE_RUNTIMES = ("python", "sagemaker", PIPELINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Part:
 
     ``files``: copied below ``/models``; ``paths``: what ``inferd serve`` is given there, with
     ``trusted`` models. ``extras``: of inferd. ``requirements``: files with what the models' own code needs.
-    ``code``: names of models that are code, whose needs nobody but their author knows.
+    ``imports``: what code without such a file imports.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Part:
     extras: tuple[str, ...]
     requirements: tuple[Copy, ...] = ()
     trusted: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()
+    imports: Imported = field(default_factory=Imported)
 
     @property
     def grpc(self) -> bool:
@@ -78,6 +78,8 @@ def part(
         files |= set(found)
         paths.add(f"{MODELS}/{asked}" if asked else MODELS)
     _check_targets(files)
+    needs = [f for f in sorted(files) if f.target.name == REQUIREMENTS]
+    listed = {file.target.parts[0] for file in needs}
     wanted = {*extras, *_extras(specs), *(_BY_TRANSFORM.get(s, "") for s in steps)} - {""}
     served = {spec.name for spec in specs}
     return Part(
@@ -86,9 +88,9 @@ def part(
         files=tuple(sorted(files)),
         paths=tuple(sorted(paths)),
         extras=tuple(sorted(wanted | ({"grpc"} if grpc else set()))),
-        requirements=tuple(f for f in sorted(files) if f.target.name == REQUIREMENTS),
+        requirements=tuple(needs),
         trusted=tuple(sorted(served & set(trusted))),
-        code=tuple(sorted(s.name for s in specs if s.runtime in _CODE_RUNTIMES)),
+        imports=imported(f for f in files if f.target.parts[0] not in listed),
     )
 
 

@@ -154,5 +154,5 @@ def to_yaml(value: Any, indent: int = 0) -> str:
     text = yaml.dump(
         value, Dumper=Plain, sort_keys=False, allow_unicode=True, width=4096, default_flow_style=False
     )  # fmt: skip
-    lines = text.removesuffix("...\n").splitlines()
+    lines = text.removesuffix("...\n").rstrip("\n").split("\n")  # splitlines() knows other ends too
     return "\n".join(" " * indent + line if line else line for line in lines) + "\n"

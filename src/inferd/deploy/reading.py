@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from inferd.control import sources
 from inferd.repository.spec import PIPELINE, ModelSpec
-from inferd.repository.store import scan
 from inferd.routing.pipeline.file import read_pipeline
 from inferd.routing.pipeline.spec import PipelineSpec, TransformCall
-from inferd.runtimes.detect import Detector
 
 
 def read_specs(path: str, trusted: Collection[str] = ()) -> list[ModelSpec]:
     """Return the models that ``inferd serve`` would serve; raises as it would."""
-    return scan([path], Detector(), trust_pickle=trusted)
+    return sources.read_specs([path], trust_pickle=trusted)
 
 
 def pipelines(specs: Iterable[ModelSpec]) -> dict[str, PipelineSpec]:
     """Return the pipelines among specs, by name."""
     return {
-        spec.name: read_pipeline(spec.artifact)
+        spec.name: read_pipeline(spec.artifact, spec.name)
         for spec in specs
         if spec.runtime == PIPELINE and spec.artifact is not None
     }

@@ -89,17 +89,18 @@ def closure(roots: Iterable[Needed]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def pins(extras: Iterable[str], lock: str = "") -> Pins:
-    """Return the versions that inferd needs with these extras; ``lock``: text of a lock file.
+def pins(extras: Iterable[str], lock: str = "", also: Iterable[str] = ()) -> Pins:
+    """Return the versions that inferd needs with these extras, and those of other distributions.
 
-    Raises ``MissingExtra`` where an extra's library is not installed here.
+    ``lock``: text of a lock file; ``also``: what else is needed. Raises ``MissingExtra`` where the
+    library of an extra is not installed here.
     """
     extras = sorted(set(extras))
     for extra in extras:
         for name in sorted(asked_by(PACKAGE, extra)):
             if installed(name) is None:
                 raise MissingExtra(name, extra, what="an image is built as it runs here, and")
-    versions = closure([Needed(PACKAGE, tuple(extras))])
+    versions = closure([Needed(PACKAGE, tuple(extras)), *map(Needed, also)])
     versions.pop(PACKAGE, None)
     torch = versions.pop(TORCH, None)
     hashes = _hashes(lock)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from inferd.core.errors import ConfigError, nearest
 from inferd.deploy.quoting import slug
-from inferd.repository.spec import PIPELINE, ModelSpec
+from inferd.repository.spec import ModelSpec
 from inferd.routing.pipeline.spec import ModelCall, PipelineSpec, PythonCall
 
 
@@ -85,7 +85,7 @@ def split(
     Raises ``ConfigError`` for a name that is neither, a step that stays, and a model in two services.
     """
     top = top_pipeline(pipelines)
-    by_name = {spec.name: spec for spec in specs}
+    by_name = {name: tuple(s for s in specs if s.name == name) for name in {s.name for s in specs}}
     given: dict[str, str] = {}
     asked: dict[str, tuple[str, ...]] = {}
     for service, members in services.items():
@@ -112,7 +112,9 @@ def split(
     return SplitPlan(top, tuple(divisions), Division(front, (top,), front_specs))
 
 
-def _model(name: str, pipeline: PipelineSpec, by_name: Mapping[str, ModelSpec], member: str) -> str:
+def _model(
+    name: str, pipeline: PipelineSpec, by_name: Mapping[str, tuple[ModelSpec, ...]], member: str
+) -> str:
     """Return the model that a step asks, or the model of that name."""
     steps = {step.name: step for step in pipeline.steps}
     step = steps.get(member)
@@ -131,22 +133,28 @@ def _model(name: str, pipeline: PipelineSpec, by_name: Mapping[str, ModelSpec], 
         raise ConfigError(
             f"--services: {member!r} is no step of {name} and no model", help=nearest(member, known)
         )
+    if len(by_name[member]) > 1:
+        versions = " and ".join(spec.version for spec in by_name[member])
+        raise ConfigError(
+            f"--services: {member} is asked for in the versions {versions}, and a service serves the latest",
+            help=f"leave it out; it stays with {name}",
+        )
     return member
 
 
 def _closure(
-    names: Iterable[str], by_name: Mapping[str, ModelSpec], pipelines: Mapping[str, PipelineSpec],
+    names: Iterable[str], by_name: Mapping[str, tuple[ModelSpec, ...]], pipelines: Mapping[str, PipelineSpec],
     apart: Iterable[str],
 ) -> tuple[ModelSpec, ...]:  # fmt: skip
     """Return models and, where they are pipelines, what these ask in turn; not those ``apart``."""
     apart = frozenset(apart)
-    found: dict[str, ModelSpec] = {}
+    found: dict[str, tuple[ModelSpec, ...]] = {}
     pending = list(names)
     while pending:
         name = pending.pop()
         if name in found or name in apart or name not in by_name:
             continue
-        spec = found[name] = by_name[name]
-        if spec.runtime == PIPELINE and name in pipelines:
+        found[name] = by_name[name]
+        if name in pipelines:
             pending += [call.model for call in pipelines[name].models]
-    return tuple(found[name] for name in sorted(found))
+    return tuple(spec for name in sorted(found) for spec in found[name])

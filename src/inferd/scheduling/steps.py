@@ -110,7 +110,7 @@ class WorkerStep:
                 raise InvalidInput(f"input {spec.name!r} is missing")
             for one in column:
                 if type(one) is not np.ndarray:
-                    one = np.asarray(one)  # noqa: PLW2901 - a list of equal arrays
+                    one = np.asarray(one)
                 if dtype_of(one) is not spec.dtype or one.ndim != len(spec.shape) - 1:
                     raise InvalidInput(
                         f"an element of input {spec.name!r} is {dtype_of(one)} {list(one.shape)}, "

@@ -19,10 +19,12 @@ from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.control.models import Models
 from inferd.control.pipelines import Pipelines
+from inferd.control.services import Services, local
 from inferd.control.sources import read_specs
 from inferd.core.tensor import Tensors
 from inferd.execution.offload import CodecPool
 from inferd.repository.spec import ModelSpec
+from inferd.routing.remote.spec import read_deployment
 from inferd.routing.table import RouteTable
 from inferd.scheduling.admission import QueueLimits
 from inferd.server.grpclistener import GRPCListener
@@ -58,9 +60,11 @@ class Assembled:
             state_directory(settings), chosen=settings.server.state_dir is not None
         )
         self.table = RouteTable()
+        deployment = settings.server.deployment
+        self.services = Services(self.table, read_deployment(deployment) if deployment else {})
         self.metrics = Metrics()
         self.instruments = Instruments(self.metrics)
-        self.tracing = Tracing(settings.tracing, os.environ)
+        self.tracing = Tracing(settings.tracing, os.environ, self.metrics)
         self.limits = limits_from(settings.limits)
         self.codecs = CodecPool(max_depth=self.limits.json_depth)
         several = self.container.several
@@ -74,8 +78,7 @@ class Assembled:
             observer=self.instruments.steps,
         ))  # fmt: skip
         doors = api_settings(settings, self.limits, self.container)
-        base = self.container.models
-        loading = ModelLoading(self.models, base, lambda path: self.read([path]))
+        loading = ModelLoading(self.models, self.container.models, lambda path: self.read([path]))
         self.data = data_plane(
             self.table, doors, readiness=self.readiness, offload=self.codecs,
             observer=self.instruments.finished, ids=secrets.token_hex(4),
@@ -87,7 +90,6 @@ class Assembled:
         )
         self.metrics_only = metrics_plane(doors, self.scrape)
         self.instruments.attach(self.models, self.data)
-        self.metrics.provide(self.tracing.readings)
         self.metrics.provide(lambda: [Reading(table.LOG_DROPPED, (), float(logs.writer.dropped))])
         if settings.log.access:
             self.instruments.access = AccessLog(
@@ -110,9 +112,9 @@ class Assembled:
     def scan(self) -> list[ModelSpec]:
         """Read from disk what there is to serve; raises ``InferdError`` naming the file."""
         trusted = self.settings.workers.trust_pickle
-        if self.container.several and not self.paths:
+        if not self.paths and (self.container.several or self.services.names):
             return []
-        return self.read(self.paths, trusted)
+        return local(self.read(self.paths, trusted), self.services.names)
 
     def read(self, paths: Sequence[str], trusted: Sequence[str] = ()) -> list[ModelSpec]:
         """Return the models at ``paths``, as this server is to run them."""

@@ -120,6 +120,7 @@ async def start(server: Assembled) -> None:
         await server.listeners.start_data(server.data)
     await server.listeners.start_control(server.control, server.metrics_only)
     server.grpc.claim()
+    await server.services.start()
     results = await asyncio.gather(
         server.grpc.start(), server.models.load_all(server.specs), return_exceptions=True
     )  # fmt: skip
@@ -161,6 +162,7 @@ async def close(server: Assembled) -> None:
     await server.listeners.stop(0.0, 0.0)
     await server.grpc.stop(0.0, 0.0)
     await server.models.stop(1.0)
+    await server.services.stop()
     await server.codecs.stop()
     flush = min(FLUSH, server.settings.server.stop_timeout)
     await asyncio.get_running_loop().run_in_executor(None, server.tracing.stop, flush)

@@ -19,7 +19,7 @@ from inferd.core.errors import ConfigError
 from inferd.core.message import Timings
 from inferd.core.trace import SERVER, Span, Trace
 from inferd.telemetry import table
-from inferd.telemetry.metrics import Reading
+from inferd.telemetry.metrics import Metrics, Reading
 from inferd.telemetry.sampling import PASSED_ON, Traces, share
 from inferd.telemetry.spanfile import ConsoleExporter, FileExporter
 from inferd.telemetry.spanqueue import Exporter, SpanQueue
@@ -35,14 +35,20 @@ _LONGEST = 1024
 
 
 class Tracing:
-    """Traces, spans and their way out. Without an exporter it only passes contexts on."""
+    """Traces, spans and their way out. Without an exporter it only passes contexts on.
 
-    def __init__(self, settings: TracingSettings, environ: Mapping[str, str]) -> None:
+    What becomes of spans is told by ``metrics``.
+    """
+
+    def __init__(
+        self, settings: TracingSettings, environ: Mapping[str, str], metrics: Metrics
+    ) -> None:
         self.queue: SpanQueue | None = None
         self.traces = PASSED_ON
         if settings.exporter != NONE:
             self.queue = SpanQueue(exporter(settings, environ))
             self.traces = Traces(self.queue.record, share(settings.sample, environ))
+            metrics.provide(self.readings)
 
     def start(self) -> None:
         """Open the way out; raises ``InferdError``. Imports a library, so call it beside the loop."""

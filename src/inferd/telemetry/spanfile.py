@@ -94,11 +94,12 @@ def attributes_of(span: Span) -> Mapping[str, Any]:
 def line(span: Span) -> str:
     """Return a span for people: ids, kind, milliseconds, name, attributes."""
     trace = span.trace
-    told = " ".join(f"{k}={_shown(v)}" for k, v in attributes_of(span).items())
-    name = _shown(span.name)
+    told = [_shown(span.name)]
+    told += [f"{k}={_shown(v)}" for k, v in attributes_of(span).items()]
     parent = trace.parent_id or "-" * 16
     milliseconds = (span.end - span.start) * 1e3
-    return f"SPAN {trace.trace_id} {parent} {trace.span_id} {milliseconds:.3f}ms {name} {told}\n"
+    ids = f"{trace.trace_id} {parent} {trace.span_id}"
+    return f"SPAN {ids} {milliseconds:.3f}ms {' '.join(told)}\n"
 
 
 def _shown(value: Any) -> str:

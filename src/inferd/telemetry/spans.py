@@ -1,8 +1,8 @@
 """Spans made of what is measured anyway: the stages of a request, the steps of a pipeline.
 
-Nothing is timed for their sake. A request's ``Timings`` say how long each stage took; from the moment it
-was queued (or, where that is not known, from its end backwards) they follow one another. Steps tell their
-own beginning and end. No span reaches beyond the one it lies in.
+Nothing is timed for their sake. A request's ``Timings`` say when it was queued and how long each stage
+took; the stages follow one another. Stages of which that moment is not known were somebody else's, who
+tells of them. Steps have their own beginning, end and stages. No span reaches beyond the one it lies in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from inferd.core.message import StepTiming, Timings
-from inferd.core.trace import Span, Trace, root
+from inferd.core.trace import Span, Trace
 
 MOST = 1000
 """Spans that are made of one request; a mapped step may have thousands of elements."""
@@ -31,11 +31,10 @@ def expanded(span: Span) -> list[Span]:
     return made
 
 
-def _inner(
-    trace: Trace, timings: Timings, start: float, end: float, deep: int
-) -> Iterator[Span]:  # fmt: skip
-    yield from _stages(trace, timings, start, end)
-    if deep:
+def _inner(trace: Trace, timings: Timings, start: float, end: float, deep: int) -> Iterator[Span]:
+    if not timings.steps:
+        yield from _stages(trace, timings, start, end)
+    elif deep:
         for step in timings.steps:
             yield from _step(trace, step, start, end, deep - 1)
 
@@ -43,9 +42,9 @@ def _inner(
 def _stages(trace: Trace, timings: Timings, start: float, end: float) -> Iterator[Span]:
     """Yield the stages one after the other; parts that ran side by side are drawn to scale."""
     total = timings.queue + timings.batch + timings.run
-    if total <= 0.0:
+    if total <= 0.0 or not timings.began:
         return
-    begin = _within(timings.began or end - timings.encode - total, start, end)
+    begin = _within(timings.began, start, end)
     scale = min(1.0, (end - begin) / total)
     attributes: Mapping[str, Any] = (
         {"inferd.batch.size": timings.batch_size} if timings.batch_size else {}
@@ -54,15 +53,16 @@ def _stages(trace: Trace, timings: Timings, start: float, end: float) -> Iterato
         seconds: float = getattr(timings, name) * scale
         if seconds > 0.0:
             over = min(begin + seconds, end)
-            yield _span(name, trace, begin, over, {} if name == "queue" else attributes)
+            yield Span(
+                name, trace.kept_by(trace.sink), begin, over,
+                attributes={} if name == "queue" else attributes,
+            )  # fmt: skip
             begin = over
 
 
-def _step(
-    trace: Trace, step: StepTiming, start: float, end: float, deep: int
-) -> Iterator[Span]:  # fmt: skip
+def _step(trace: Trace, step: StepTiming, start: float, end: float, deep: int) -> Iterator[Span]:
     begin, over = _within(step.start, start, end), _within(step.end, start, end)
-    own: Trace = getattr(step, "trace", None) or _below(trace)
+    own = step.trace or trace.kept_by(trace.sink)
     attributes: dict[str, Any] = {"inferd.step": step.name}
     if step.skipped:
         attributes["inferd.step.skipped"] = True
@@ -72,17 +72,6 @@ def _step(
     )  # fmt: skip
     if step.timings is not None:
         yield from _inner(own, step.timings, begin, over, deep)
-
-
-def _span(name: str, above: Trace, start: float, end: float, more: Mapping[str, Any]) -> Span:
-    return Span(name, _below(above), start, end, attributes=more)
-
-
-def _below(trace: Trace) -> Trace:
-    """Return a place below ``trace``, whoever keeps its spans."""
-    return Trace(
-        trace.trace_id, root().span_id, trace.sampled, trace.state, trace.span_id, trace.sink
-    )
 
 
 def _within(at: float, start: float, end: float) -> float:

@@ -34,6 +34,10 @@ def ranked(x: np.ndarray, k: int, axis: int, *, descending: bool = True) -> np.n
 
     Of equal scores the lower class comes first (where ``k`` of very many are taken, of those kept).
     """
+    if k == 1:
+        best = np.expand_dims(x.argmax(axis) if descending else x.argmin(axis), axis)
+        if x.dtype.kind != "f" or not np.isnan(np.take_along_axis(x, best, axis)).any():
+            return best
     key = _key(x, descending=descending)
     if x.shape[axis] < _PARTITION_FROM or k * 4 > x.shape[axis]:
         return np.argsort(key, axis=axis, kind="stable").take(np.arange(k), axis=axis)

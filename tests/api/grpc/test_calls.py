@@ -217,3 +217,27 @@ def test_a_call_leaves_nothing_of_ours_to_the_collector(served, name):
 
     assert not {FrameType, type(message), np.ndarray} & left
     assert not [kind for kind in left if str(kind.__module__).startswith("inferd")]
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def whole():
+    """Return a request that the servable sees as such: one with a parameter."""
+    message = request(x=("FP32", X))
+    message.parameters["p"].int64_param = 1
+    return message
+
+
+def test_a_trace_is_joined_and_passed_on(served):
+    metadata = [("traceparent", PARENT), ("tracestate", "a=1"), ("tracestate", "b=2")]
+    served.ask(INFER, whole(), metadata=metadata)
+
+    assert (last(served).trace.parent, last(served).trace.state) == (PARENT, "a=1,b=2")
+
+
+@pytest.mark.parametrize("given", [[], [("traceparent", "none")]], ids=["none", "bad"])
+def test_a_call_without_a_trace_has_none(served, given):
+    served.ask(INFER, whole(), metadata=given)
+
+    assert last(served).trace is None

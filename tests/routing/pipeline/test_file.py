@@ -8,14 +8,8 @@ from tests.routing.pipeline.written import read
 from inferd.core.errors import ConfigError
 from inferd.core.step import Step
 from inferd.core.tensor import BYTES, FP32
-from inferd.routing.pipeline.file import (
-    FILE,
-    MAX_STEPS,
-    find_pipeline,
-    own_name,
-    read_pipeline,
-    reference,
-)
+from inferd.routing.pipeline.file import FILE, find_pipeline, own_name, read_pipeline
+from inferd.routing.pipeline.keys import MAX_STEPS
 from inferd.routing.pipeline.spec import Constant, ModelCall, PythonCall, Ref, TransformCall
 
 WHOLE = """\
@@ -189,6 +183,7 @@ outputs:
         ("shape: [4]", "shape: [true]", "is no shape"),
         ("shape: [4]", "content: Image!", "inputs.x.content: 'Image!' is not a name"),
         ("shape: [4]", "shpae: [4]", "did you mean 'shape'?"),
+        ("z: b.z", 'z: {from: b.z, default: "\\ud800"}', ":6: outputs.z.default: '\\ud800' is no valid text"),
         ("shape: [4]}", "shape: [4]}, z: text", "inputs.z: must be a mapping, not 'text'"),
     ],
 )  # fmt: skip
@@ -242,13 +237,6 @@ def test_a_path_means_a_file_a_directory_or_the_latest_version(tmp_path):
     assert find_pipeline(tmp_path / "2") == tmp_path / "2" / FILE
     assert find_pipeline(tmp_path / "2" / FILE) == tmp_path / "2" / FILE
     assert find_pipeline(tmp_path / "none") is None
-
-
-def test_every_key_is_in_the_reference():
-    text = reference()
-
-    for key in ("steps.NAME.fallback", "outputs.NAME.default", "inputs.NAME.dtype", "task"):
-        assert f"| `{key}` |" in text
 
 
 WORDS = st.sampled_from(

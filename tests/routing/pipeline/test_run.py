@@ -15,7 +15,10 @@ from tests.routing.pipeline.running import (
     texts,
 )
 from tests.routing.pipeline.written import function, model
+from tests.system.models import affine
 
+from inferd.control.curves import CurveStore
+from inferd.control.loader import Loader, LoadSettings
 from inferd.core.errors import (
     DeadlineExceeded,
     InferdError,
@@ -26,6 +29,10 @@ from inferd.core.errors import (
 )
 from inferd.core.message import ADMITTED, HIGH, NORMAL, Request
 from inferd.core.trace import Span, root
+from inferd.repository.spec import ModelSpec
+from inferd.routing.pipeline.plan import Callee
+from inferd.routing.pipeline.run import ROWS_TOLD
+from inferd.routing.table import RouteTable
 from inferd.scheduling.admission import QueueLimits
 
 CHAIN = """
@@ -114,7 +121,10 @@ def test_a_long_chain_that_answers_at_once_needs_no_stack(tmp_path):
 def test_outputs_may_be_chosen_by_name(tmp_path):
     text = CHAIN.replace("{y: b.y}", "{y: b.y, z: a.y}")
     subject = pipeline(
-        tmp_path, text, {"a": model(*ROW), "b": model(*ROW)}, {"a": Plain(plus(1)), "b": Plain(plus(2))}
+        tmp_path,
+        text,
+        {"a": model(*ROW), "b": model(*ROW)},
+        {"a": Plain(plus(1)), "b": Plain(plus(2))},
     )
 
     assert list(ask(subject, x=ONE, _outputs=("z",)).outputs) == ["z"]
@@ -158,6 +168,16 @@ def test_rows_run_one_by_one_where_a_step_takes_one_example(tmp_path):
     assert left.most == 3
     assert [r.inputs["x"].shape for r in left.asked] == [(1, 2)] * 20
     assert [r.priority for r in left.asked] == [HIGH] * 3 + [ADMITTED] * 17
+
+
+def test_steps_of_many_rows_are_told_for_some(tmp_path):
+    subject = diamond(tmp_path, Prompt(plus(1)), Prompt(plus(2)))
+    few = ask(subject, x=np.zeros((3, 2), np.float32)).timings
+    many = ask(subject, x=np.zeros((ROWS_TOLD + 40, 2), np.float32)).timings
+
+    assert len(few.steps) == 3 * 3
+    assert len(many.steps) == 3 * ROWS_TOLD
+    assert few.run == pytest.approx(0.9), "rows ran side by side"
 
 
 def test_the_first_row_that_fails_ends_the_others(tmp_path):
@@ -231,6 +251,23 @@ def test_a_step_is_asked_under_its_own_names_for_what_is_used(tmp_path):
     assert time.monotonic() + 3 < asked.deadline < time.monotonic() + 5
 
 
+def test_no_step_can_change_a_constant_for_others(tmp_path):
+    def careless(inputs):
+        with pytest.raises(ValueError, match="read-only"):
+            inputs["by"] += 1
+        return {"y": inputs["x"] * inputs["by"]}
+
+    text = """
+        inputs: [x]
+        steps: {a: {python: "s:f", inputs: {x: x, by: [2, 3]}}}
+        outputs: {y: a.y}
+    """
+    callees = {"a": function("x: float32 2, by: float32 2", "y: float32 2")}
+    subject = pipeline(tmp_path, text, callees, {"a": Plain(careless)})
+
+    assert [ask(subject, x=ONE).outputs["y"].tolist() for _ in range(2)] == [[[2, 6]]] * 2
+
+
 def test_every_request_keeps_the_servables_it_was_given(tmp_path):
     old, new = Plain(plus(100)), Plain(plus(1))
     held = asyncio.Event()
@@ -244,7 +281,9 @@ def test_every_request_keeps_the_servables_it_was_given(tmp_path):
         await asyncio.sleep(0)
         now["b"] = new
         held.set()
-        return (await task).outputs["y"].tolist(), (await subject(request(x=ONE))).outputs["y"].tolist()
+        return (await task).outputs["y"].tolist(), (await subject(request(x=ONE))).outputs[
+            "y"
+        ].tolist()
 
     assert asyncio.run(main()) == ([[101, 102]], [[2, 3]])
 
@@ -427,3 +466,58 @@ def test_texts_pass_as_they_are(tmp_path):
     assert ask(subject, x=texts(b"ab", b"cd")).outputs["y"].tolist() == [b"AB", b"CD"]
     with pytest.raises(InferdError, match="datatype"):
         asyncio.run(subject(Request("flow", {"x": np.zeros(1)})))
+
+
+# -- over real models -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"], ids=str)
+def test_real_models_give_what_they_give_alone(tmp_path, executor):
+    text = """
+        inputs: [x]
+        steps:
+          one: {model: one, inputs: {x: x}}
+          two: {model: two, inputs: {x: one.y}}
+          parts: {model: two, map: {x: rows.list}}
+          rows: {python: "s:rows", inputs: {x: one.y}}
+        outputs: {y: {from: [two.y, one.y]}, all: parts.y}
+    """
+
+    async def main():
+        loader = Loader(
+            RouteTable(), LoadSettings(instances=1, executor=executor), CurveStore(None)
+        )
+        loaded = {}
+        for name, plus_ in (("one", 1.0), ("two", 3.0)):
+            path = affine(tmp_path / f"{name}.onnx", plus_)
+            spec = ModelSpec(
+                name=name, version="1", runtime="onnx", artifact=path, directory=tmp_path
+            )
+            loaded[name] = (await loader.load(spec)).version
+        try:
+            callees = {
+                name: Callee(loaded[model_].signature, plan=loaded[model_].plan)
+                for name, model_ in (("one", "one"), ("two", "two"), ("parts", "two"))
+            }
+            callees["rows"] = function("x: float32 4", "list: float32 3 4")
+            servables = {
+                "one": loaded["one"].servable, "two": loaded["two"].servable,
+                "parts": loaded["two"].servable,
+                "rows": Plain(lambda i: {"list": np.stack([i["x"]] * 3)}),
+            }  # fmt: skip
+            subject = pipeline(tmp_path, text, callees, servables)
+            rows = np.arange(40, dtype=np.float32).reshape(10, 4)
+            responses = [await subject(request(x=rows))]
+            responses += await asyncio.gather(*(subject(request(x=row[None])) for row in rows))
+            assert not subject.busy
+            return rows, responses
+        finally:
+            await loader.stop(1.0)
+
+    rows, (whole, *single) = asyncio.run(main())
+    expected = 2 * (2 * rows + 1) + 3
+    assert np.array_equal(whole.outputs["y"], expected)
+    assert np.array_equal(np.concatenate([r.outputs["y"] for r in single]), expected)
+    assert whole.outputs["all"].shape == (10, 3, 4)
+    assert np.array_equal(whole.outputs["all"][:, 1], expected)
+    assert all(step.timings is not None for r in single for step in r.timings.steps)

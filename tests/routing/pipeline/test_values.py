@@ -135,7 +135,11 @@ def test_what_is_not_of_its_type_is_refused_and_said(outputs, rows, message):
 def test_elements_of_a_list_are_checked_each():
     promised = slot(UINT8, (-1, -1, 3), uneven=True)
     with pytest.raises(ModelFailed, match=r"has shape \[2, 4\], expected \[-1, 3\]"):
-        taken({"y": uneven([np.zeros((1, 3), np.uint8), np.zeros((2, 4), np.uint8)])}, (promised,), None)
+        taken(
+            {"y": uneven([np.zeros((1, 3), np.uint8), np.zeros((2, 4), np.uint8)])},
+            (promised,),
+            None,
+        )
     with pytest.raises(ModelFailed, match="datatype"):
         taken({"y": uneven([np.zeros((1, 3), np.uint8), np.zeros((2, 3))])}, (promised,), None)
     mixed = uneven([np.zeros((1, 3), np.uint8), np.zeros((2, 3), np.uint8)])

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from inferd.api.call import Call
 from inferd.api.grpc.aims import Aims
-from inferd.api.inference import Inference
+from inferd.api.inference import Inference, begin_of
 from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.heads import Heads
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec
@@ -109,7 +109,7 @@ class Inferring:
         self, version: Version, call: Call, decoded: Decoded
     ) -> tuple[Tensors | list[Tensors], Timings]:
         """Ask the version: its outputs, or those of each row where rows are run one by one."""
-        begin = getattr(version.servable, "begin", None)
+        begin = begin_of(version, call)
         inputs = decoded.inputs
         if begin is None or inputs is None or decoded.outputs is not None or decoded.parameters:
             return await self.inference.run(version, call, decoded)

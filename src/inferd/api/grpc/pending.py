@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inferd.api.call import Call
 from inferd.api.grpc.errors import worded
+from inferd.api.inference import begin_of
 from inferd.api.stream import aclose, opened
 from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec, failed
@@ -67,8 +68,8 @@ class Pending:
 
     def _direct(self) -> bool:
         """Begin a request that is one entry of a batch; whether it is one."""
-        servable, decoded, call = self._version.servable, self._decoded, self._call
-        begin = getattr(servable, "begin", None)
+        decoded, call = self._decoded, self._call
+        begin = begin_of(self._version, call)
         if begin is None or decoded.inputs is None or decoded.outputs is not None:
             return False
         handle = begin(decoded.inputs, self, call.deadline, call.priority, call.id)

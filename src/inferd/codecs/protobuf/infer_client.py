@@ -85,7 +85,9 @@ def _parameters(given: Parameters) -> bytes:
         if isinstance(value, bool):
             entry.bool_param = value
         elif isinstance(value, int):
-            setattr(entry, "int64_param" if -(1 << 63) <= value < 1 << 63 else "uint64_param", value)
+            setattr(
+                entry, "int64_param" if -(1 << 63) <= value < 1 << 63 else "uint64_param", value
+            )
         elif isinstance(value, float):
             entry.double_param = value
         else:

@@ -34,6 +34,10 @@ class Asker(Protocol):
         """Hear of the error."""
         ...
 
+    def broke(self, error: Exception) -> None:
+        """Hear of what was raised while hearing of the others: a bug here."""
+        ...
+
 
 class Sink(Protocol):
     """Where the pieces of a streamed answer go. ``opened``: one has begun."""
@@ -176,10 +180,13 @@ class Ask:
         self._gone = True
         if asker is None:
             return
-        if isinstance(result, Exception):
-            asker.refused(self, result)
-        else:
-            asker.answered(self, result)
+        try:
+            if isinstance(result, Exception):
+                asker.refused(self, result)
+            else:
+                asker.answered(self, result)
+        except Exception as error:  # nobody above waits: the request would only end by its deadline
+            asker.broke(error)
 
     # -- the task -------------------------------------------------------------------------------
 
@@ -220,11 +227,12 @@ class Ask:
         """Nobody waits any more: what was asked is told so."""
         if self._gone:
             return
+        answered = self._result is not None  # in this very turn
         self._gone = True
         self._asker = self._result = None
         task, handle, servable = self._task, self._handle, self._servable
         self._task = self._handle = self._servable = None
         if task is not None:
             task.cancel()
-        elif handle is not None:
+        elif handle is not None and not answered:
             cast("Direct", servable).abandon(handle)

@@ -22,15 +22,19 @@ from inferd.core.errors import (
 _KEPT = (Overloaded, Unavailable, DeadlineExceeded, Cancelled, ModelFailed, Quarantined)
 
 
-def blamed(step: str, error: Exception, *, from_request: bool) -> InferdError:
-    """Return the error of a request whose ``step`` failed with ``error``."""
+def blamed(
+    step: str, error: Exception, *, from_request: bool, fallback: bool = False
+) -> InferdError:
+    """Return the error of a request whose ``step`` failed with ``error``; ``fallback``: and so did that."""
     if not isinstance(error, InferdError):
         return ModelFailed(
             f"step {step!r}: it failed in a way that was not foreseen",
             help="the server's log has the error, by the request's id",
         )
     kind = _kind(error, from_request=from_request)
-    named = kind(f"step {step!r}: {error.message}", help=error.help)
+    named = kind(
+        f"step {step!r}: {'its fallback failed too: ' * fallback}{error.message}", help=error.help
+    )
     if isinstance(error, (Overloaded, Unavailable)) and isinstance(
         named, (Overloaded, Unavailable)
     ):

@@ -40,7 +40,9 @@ _TOKEN = re.compile(
     r"|(?P<sign>==|!=|<=|>=|[<>()\[\],-])",
     re.ASCII,
 )
-_WORDS = frozenset(("and", "or", "not", "in", "True", "False", "len", "None", "is", "if", "else", "lambda"))
+_WORDS = frozenset(
+    ("and", "or", "not", "in", "True", "False", "len", "None", "is", "if", "else", "lambda")
+)
 """Words that are no names of values; those that are not offered are refused where they stand."""
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {

@@ -32,6 +32,9 @@ from inferd.telemetry.logs import Log
 
 log = Log("pipeline")
 
+NAMED = 5
+"""Steps that the error of a late request names."""
+
 Observe = Callable[[str, float, "str | None", bool], None]
 
 
@@ -138,12 +141,7 @@ class Flow:
             if not self._left and self._close is not None:
                 self._finish()
         except Exception as error:
-            log.error(
-                "a pipeline failed in a way that was not foreseen",
-                exc=error,
-                request_id=self._asked.id,
-            )
-            self._fail(InferdError("the pipeline failed in a way that was not foreseen"))
+            self.broke(error)
         finally:
             self._going = False
 
@@ -238,6 +236,13 @@ class Flow:
         if self._running.pop(run.line.index, None) is not None:
             self._fail(error)
 
+    def broke(self, error: Exception) -> None:
+        """End with an error that tells nothing; the log has it."""
+        log.error(
+            "a pipeline failed in a way that was not foreseen", exc=error, request_id=self._asked.id
+        )
+        self._fail(InferdError("the pipeline failed in a way that was not foreseen"))
+
     def opened(self) -> None:
         """The answer has begun to come in pieces."""
         self._settle({})
@@ -249,7 +254,7 @@ class Flow:
         self._timer = None
         names = [repr(run.line.name) for run in self._running.values()]
         self._end(DeadlineExceeded.kind)
-        which = ("step " if len(names) == 1 else "steps ") + " and ".join(names[:5])
+        which = ("step " if len(names) == 1 else "steps ") + " and ".join(names[:NAMED])
         self._told_failed(DeadlineExceeded(f"{which}: the deadline passed while it ran"))
 
     def _finish(self) -> None:

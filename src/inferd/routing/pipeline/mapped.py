@@ -36,6 +36,10 @@ class Owner(Protocol):
         """Hear why there are none."""
         ...
 
+    def broke(self, error: Exception) -> None:
+        """Hear of a bug here."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -172,6 +176,13 @@ class Mapped:
         self.drop()
         if owner is not None:
             owner.unmapped(error)
+
+    def broke(self, error: Exception) -> None:
+        """Hand on."""
+        owner = self._owner
+        self.drop()
+        if owner is not None:
+            owner.broke(error)
 
     def _end(self, values: list[np.ndarray]) -> None:
         owner, self._owner = self._owner, None

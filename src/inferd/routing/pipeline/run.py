@@ -9,7 +9,7 @@ are (``PipelinePlan.straight``), else once for each, a bounded number at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,6 +27,10 @@ from inferd.scheduling.parts import join, no_rows, split
 from inferd.scheduling.validate import Validator
 
 ROWS_AT_ONCE = 16
+ROWS_TOLD = 64
+"""Rows of one request whose steps are told one by one; there may be many thousands."""
+
+Answer = Callable[[Flow, "asyncio.Future[Tensors]"], Awaitable[Response]]
 
 Bind = Callable[[], Mapping[str, Servable]]
 """Gives the servable of every step by its name, and the model of a fallback under ``step!fallback``.
@@ -120,31 +124,22 @@ class Pipeline:
 
     async def _once(self, request: Request, rows: int) -> Response:
         future: asyncio.Future[Tensors] = asyncio.get_running_loop().create_future()
-        flow = self._enter(request.inputs, rows, _asked(request), future)
+        flow = self._enter(request.inputs, rows, _asked(request, pieces=True), future)
         return await self._answer(flow, future)
 
     async def _by_rows(self, request: Request, rows: int) -> Response:
         """Run the graph for each row; the first error ends the others."""
         most, gate = self._rows_at_once, self.gate
-        asked = replace(_asked(request), pieces=False)
         nbytes = self._nbytes(request.inputs)
         gate.enter(nbytes, self._clock(), request.deadline)
         try:
             servables = self._bind()
-
-            async def row(request: Request) -> Response:
-                future: asyncio.Future[Tensors] = asyncio.get_running_loop().create_future()
-                mine = replace(asked, priority=request.priority)
-                flow = Flow(self._course, servables, mine, future, _ignore)
-                flow.start(request.inputs, None)
-                return await self._answer(flow, future)
-
             parts = [
                 # Those that begin when others have ended are of a request that is well on its way.
                 replace(request, inputs=part, priority=request.priority if i < most else ADMITTED)
                 for i, part in enumerate(split(request.inputs, 1))
             ]
-            answers = await answer_all(row, parts, most)
+            answers = await answer_all(_Row(self._course, servables, self._answer), parts, most)
         finally:
             gate.leave(nbytes, self._clock())
         return self._response(join([a.outputs for a in answers]), _longest(answers))
@@ -154,6 +149,8 @@ class Pipeline:
             outputs = await future
         except asyncio.CancelledError:
             flow.drop()
+            if future.done() and not future.cancelled():
+                future.exception()  # settled in this very turn: nobody else will look
             raise
         except InferdError:
             del flow, future  # the future holds the error, whose traceback holds this frame
@@ -187,10 +184,31 @@ class Pipeline:
         return validator.measure(inputs, validator.layout(inputs))[0]
 
 
-def _asked(request: Request) -> Asked:
+class _Row:
+    """Runs the graph for one row of a request that was admitted. A ``Servable``."""
+
+    def __init__(self, course: Course, servables: Mapping[str, Servable], answer: Answer) -> None:
+        self._course = course
+        self._servables = servables
+        self._answer = answer
+        self._told = 0
+
+    async def __call__(self, request: Request) -> Response:
+        future: asyncio.Future[Tensors] = asyncio.get_running_loop().create_future()
+        asked = _asked(request, pieces=False)
+        flow = Flow(self._course, self._servables, asked, future, _ignore)
+        flow.start(request.inputs, None)
+        response = await self._answer(flow, future)
+        self._told += 1
+        if self._told > ROWS_TOLD:
+            response.timings.steps = ()
+        return response
+
+
+def _asked(request: Request, *, pieces: bool) -> Asked:
     return Asked(
         request.deadline, request.priority, request.id, request.parameters, request.trace,
-        request.outputs, pieces=True,
+        request.outputs, pieces,
     )  # fmt: skip
 
 
@@ -199,7 +217,7 @@ def _ignore(flow: Flow) -> None:
 
 
 def _longest(answers: Sequence[Response]) -> Timings:
-    """Return the timings of rows that ran side by side: the longest of each stage, and all steps."""
+    """Return the timings of rows that ran side by side: the longest of each stage, and their steps."""
     found = [answer.timings for answer in answers]
     return Timings(
         queue=max(t.queue for t in found), batch=max(t.batch for t in found),

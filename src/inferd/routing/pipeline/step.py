@@ -64,6 +64,10 @@ class Way(Protocol):
         """Hear that the step failed, and with it the request."""
         ...
 
+    def broke(self, error: Exception) -> None:
+        """Hear of a bug here, which ends the request."""
+        ...
+
 
 class StepRun:
     """A step under way. ``start``: when it, or its fallback, began. ``trace``: its span."""
@@ -178,15 +182,19 @@ class StepRun:
         """Give the error on, or ask the fallback."""
         self._fail(error)
 
+    def broke(self, error: Exception) -> None:
+        """A bug here ends the request."""
+        self._way.broke(error)
+
     def _late(self) -> None:
         """The step's own time is up."""
         self._timer = None
         self._drop()
-        self._fail(
-            DeadlineExceeded(
-                f"it took longer than its timeout of {self.line.node.spec.timeout:g} s"
-            )
-        )
+        timeout = self.line.node.spec.timeout
+        try:
+            self._fail(DeadlineExceeded(f"it took longer than its timeout of {timeout:g} s"))
+        except Exception as error:
+            self.broke(error)
 
     def _end(self, values: list[np.ndarray], timings: Timings | None) -> None:
         self._close()
@@ -204,7 +212,9 @@ class StepRun:
                 request_id=self._terms.id if self._terms is not None else "",
             )  # fmt: skip
         late = way.now() >= way.deadline
-        named = blamed(self.name, error, from_request=node.from_request)
+        named = blamed(
+            line.name, error, from_request=node.from_request, fallback=self.name != line.name
+        )
         again = node.spec.fallback is not None and self.name == line.name and falls_back(
             error, from_request=node.from_request, late=late
         )  # fmt: skip

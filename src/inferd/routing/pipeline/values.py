@@ -116,6 +116,8 @@ def _lacks(slot: Slot, outputs: Tensors) -> ModelFailed:
 
 def _check(slot: Slot, array: np.ndarray, lead: int) -> None:
     """Check datatype, axes and fixed sizes; ``lead``: axes before those of an example."""
+    if slot.uneven and array.dtype.hasobject and array.shape == (0,):
+        return  # a column of no elements, which tell no datatype
     if array.dtype.hasobject and is_uneven(array):
         if not slot.uneven:
             raise ModelFailed(

@@ -50,7 +50,8 @@ class Slot:
 class Line:
     """One step. ``then``: the lines that wait for it; ``waits``: for how many it waits itself.
 
-    ``model`` and ``version``: what it asks, and its fallback asks in its place.
+    ``model`` and ``version``: what it asks; ``other``: its fallback. ``used``: the outputs to ask for,
+    ``None`` (all) where none is used.
     """
 
     index: int
@@ -63,13 +64,9 @@ class Line:
     model: str
     version: str | None
     other: ModelCall | None
+    used: tuple[str, ...] | None
     condition: tuple[tuple[Ref, int], ...] = ()
     then: list[int] = field(default_factory=list)
-
-    @property
-    def used(self) -> tuple[str, ...] | None:
-        """The outputs to ask for; ``None``, all, where none is used."""
-        return tuple([slot.name for slot in self.outputs]) or None
 
 
 @dataclass(slots=True, eq=False)
@@ -147,15 +144,17 @@ def _referred(feed: Feed) -> Iterator[Ref]:
 def _line(index: int, node: Node, places: Places) -> Line:
     spec = node.spec
     call = spec.call if isinstance(spec.call, ModelCall) else None
+    slots = tuple(
+        _slot(name, places[Ref(spec.name, name)], value, mapped=bool(spec.mapped))
+        for name, value in node.outputs.items()
+        if Ref(spec.name, name) in places
+    )
     return Line(
         index, node, spec.name,
-        _sources(spec.inputs, node, places), _sources(spec.mapped, node, places),
-        tuple(
-            _slot(name, places[Ref(spec.name, name)], value, mapped=bool(spec.mapped))
-            for name, value in node.outputs.items() if Ref(spec.name, name) in places
-        ),
+        _sources(spec.inputs, node, places), _sources(spec.mapped, node, places), slots,
         len(node.needs), call.model if call else spec.name, call.version if call else None,
         spec.fallback.call if spec.fallback is not None else None,
+        tuple([slot.name for slot in slots]) or None,
         tuple((ref, places[ref]) for ref in spec.when.refs) if spec.when is not None else (),
     )  # fmt: skip
 
@@ -164,10 +163,18 @@ def _sources(feeds: Mapping[str, Feed], node: Node, places: Places) -> tuple[Sou
     return tuple(
         Source(
             name, tuple(places[ref] for ref in _referred(feed)),
-            node.constants.get(name), _rank(node.inputs.get(name)),
+            _fixed(node.constants.get(name)), _rank(node.inputs.get(name)),
         )
         for name, feed in feeds.items()
     )  # fmt: skip
+
+
+def _fixed(constant: np.ndarray | None) -> np.ndarray | None:
+    """Return a constant that no careless model can change for all requests after its own."""
+    if constant is not None:
+        constant = constant.view()
+        constant.flags.writeable = False
+    return constant
 
 
 def _rank(value: Value | None) -> int | None:

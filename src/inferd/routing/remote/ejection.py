@@ -25,8 +25,11 @@ UP, DOWN, EJECTED = "up", "down", "ejected"
 
 
 class Standing:
-    """How one replica has done of late. ``state``: ``UP``, ``DOWN`` or ``EJECTED``; ``until``: since when
-    it may be back; ``reason``: of its last failure."""
+    """How one replica has done of late.
+
+    ``state``: ``UP``, ``DOWN`` or ``EJECTED``. ``until``: when an ejected one may be back. ``reason``: of
+    its last failure.
+    """
 
     __slots__ = ("failures", "reason", "relapses", "since", "state", "unreached", "until")
 
@@ -93,6 +96,10 @@ def may_leave_out(one: Standed, every: Sequence[Standed]) -> bool:
 
 
 def candidates(every: Sequence[R], tried: Sequence[R] = ()) -> list[R]:
-    """Return whom to choose from: who is up and was not tried, else who was not tried, else all."""
-    fresh = [r for r in every if r not in tried]
-    return [r for r in fresh if r.standing.state == UP] or fresh or list(every)
+    """Return whom to choose from.
+
+    Who is up and was not tried; else who is up; else who was not tried; else all.
+    """
+    up = [r for r in every if r.standing.state == UP]
+    among = up or every
+    return [r for r in among if r not in tried] or list(among)

@@ -15,14 +15,7 @@ import numpy as np
 from inferd.codecs import json
 from inferd.codecs.refusals import explained
 from inferd.codecs.values import depth_of, to_array
-from inferd.core.errors import (
-    KINDS,
-    InferdError,
-    InvalidInput,
-    ModelFailed,
-    Unsupported,
-    from_kind,
-)
+from inferd.core.errors import KINDS, InferdError, InvalidInput, ModelFailed, Unsupported, from_kind
 from inferd.core.message import Parameters
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import Tensors, as_bytes

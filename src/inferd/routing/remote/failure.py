@@ -40,6 +40,11 @@ class Failure(Exception):
         """Whether it counts for the breaker: a model that fails on an input is no broken service."""
         return self.blame and not isinstance(self.error, ModelFailed)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there was no place for it, here or there: nothing is broken, and nothing was answered."""
+        return isinstance(self.error, Overloaded)
+
 
 def unreached(service: str, where: str, reason: str) -> Failure:
     """Return the failure of a replica that cannot be connected to."""

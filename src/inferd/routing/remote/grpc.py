@@ -126,7 +126,7 @@ class GRPCWire:
     def _call(self, name: str) -> Any:
         found = self._calls.get(name)
         if found is None:
-            found = self._calls[name] = self._channel.unary_unary(_SERVICE + name)  # type: ignore[type-var]  # raw bytes
+            found = self._calls[name] = self._channel.unary_unary(_SERVICE + name)
         return found
 
     async def _ask(
@@ -201,7 +201,9 @@ class GRPCWire:
         left = seconds - (time.monotonic() - begin)
         body, trailing = await self._ask("ModelInfer", message, left, asked.headers)
         try:
-            if len(body) > SLOW_BYTES and any(not s.dtype.itemsize for s in model.signature.outputs):
+            if len(body) > SLOW_BYTES and any(
+                not s.dtype.itemsize for s in model.signature.outputs
+            ):
                 outputs, version = await asyncio.to_thread(read_response, body)
             else:
                 outputs, version = read_response(body)
@@ -220,7 +222,7 @@ class GRPCWire:
     ) -> AsyncIterator[Tensors]:
         message = self._write(asked, model, streams=True)
         if self._streamed is None:
-            self._streamed = self._channel.stream_stream(_SERVICE + "ModelStreamInfer")  # type: ignore[type-var]  # raw bytes
+            self._streamed = self._channel.stream_stream(_SERVICE + "ModelStreamInfer")
         timeout = None if math.isinf(seconds) else max(0.001, seconds)
         # So that an error is a status with its kind, not a text among the pieces.
         strict = ("triton_grpc_error", "true")

@@ -68,9 +68,14 @@ def change(old: Iterable[Site], now: Iterable[Site]) -> Change:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses that the system's resolver knows of ``host``."""
+    """Return the addresses that the system's resolver knows of ``host``.
+
+    Those of IPv6 only where there are no others: a host of both kinds would count as two replicas, and
+    servers often listen on one kind alone.
+    """
     rows = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(row[4][0]) for row in rows))
+    old = [row for row in rows if row[0] == socket.AF_INET]
+    return list(dict.fromkeys(str(row[4][0]) for row in old or rows))
 
 
 async def look_up(

@@ -13,19 +13,22 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn
 
 from inferd.codecs.oip_described import Described
-from inferd.core.errors import DeadlineExceeded, InferdError, InvalidInput, ModelFailed, Unavailable
+from inferd.core.errors import InferdError, InvalidInput, ModelFailed, Unavailable
 from inferd.core.message import Request, Response, Timings
 from inferd.core.tensor import Tensors
+from inferd.core.trace import CLIENT, Trace
 from inferd.routing.remote import failure
 from inferd.routing.remote.failure import Failure
-from inferd.routing.remote.service import Replica, Service
+from inferd.routing.remote.service import WAITING, Replica, Service
 from inferd.routing.remote.wire import Asked, chosen, headers_of, rows_of, unfit
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.025, 0.5
 ENOUGH = 1.0
-"""Seconds in which any replica should have answered; fewer where it is known to be quick."""
+"""Seconds in which any replica should have answered; where the service is known to be quick, so many
+times its latency, and not fewer than the least.
+"""
 
-QUICK = 20.0
+LEAST, QUICK = 0.05, 20.0
 
 
 class RemoteModel:
@@ -61,8 +64,11 @@ class RemoteModel:
             known = True
             return response
         except Failure as failed:
-            known = True
-            error = failed.error if failed.ours else None
+            # Late for want of time, refused for want of places, or failed by one replica while another
+            # answers: that says nothing of the service as a whole.
+            ours = failed.ours and service.failing
+            known = ours or not (failed.ours or failed.late or failed.crowded)
+            error = failed.error if ours else None
             raise failed.error from None
         finally:
             if known:
@@ -74,25 +80,27 @@ class RemoteModel:
         """Ask replicas until one answers; raises the last ``Failure``."""
         service, spec = self.service, self.service.spec
         tried: list[Replica] = []
+        replica = service.pick(tried)
+        if replica is None:
+            reason = service.problem or "its addresses are not known yet"
+            raise failure.unreached(spec.name, "no address", reason)
         while True:
-            replica = service.pick(tried)
-            if replica is None:
-                reason = service.problem or "its addresses are not known yet"
-                raise failure.unreached(spec.name, "no address", reason)
             left = deadline - service.clock()
             if left <= 0:
-                raise Failure(DeadlineExceeded(f"service {spec.name!r}: no time is left to ask it"))
+                raise failure.late(spec.name, str(replica.site), "no time is left to ask it")
             begin = service.clock()
             replica.load.in_flight += 1
+            trace = None if request.trace is None else request.trace.child()
             try:
-                response = await self._ask(replica, request, left)
+                response = await self._ask(replica, request, left, trace)
             except Failure as failed:
                 replica.load.in_flight -= 1
+                self._traced(trace, replica, begin, error=failed.error.kind)
                 self._blame(replica, failed, service.clock() - begin, left)
                 tried.append(replica)
                 if len(tried) > spec.retries or not failed.again:
                     raise
-                await self._before_next(failed, tried, deadline)
+                replica = await self._next(failed, tried, deadline)
             except BaseException:
                 replica.load.in_flight -= 1
                 raise
@@ -100,38 +108,57 @@ class RemoteModel:
                 if response.chunks is None:
                     replica.load.in_flight -= 1
                     service.answered(replica, service.clock() - begin)
+                    self._traced(trace, replica, begin)
                 return response
+
+    def _traced(
+        self, trace: Trace | None, replica: Replica, begin: float, error: str | None = None
+    ) -> None:
+        """Record the span of one question; a request that is sent again has one for each."""
+        if trace is not None and trace.sink is not None:
+            endpoint = replica.site.endpoint
+            trace.record(
+                f"ask {self.service.spec.name}", begin, self.service.clock(), kind=CLIENT, error=error,
+                attributes={
+                    "server.address": endpoint.host, "server.port": endpoint.port,
+                    "network.peer.address": replica.site.host, "inferd.service": self.service.spec.name,
+                },
+            )  # fmt: skip
 
     def _blame(self, replica: Replica, failed: Failure, waited: float, given: float) -> None:
         """Tell the service of a failure."""
         if failed.late:
-            latency = replica.load.latency(self.service.clock())
-            enough = ENOUGH if latency is None else min(ENOUGH, max(0.05, QUICK * latency))
+            latency = self.service.latency()
+            enough = ENOUGH if latency is None else min(ENOUGH, max(LEAST, QUICK * latency))
             failed.blame = min(waited, given) >= enough * 0.99
         self.service.failed(replica, failed, waited)
 
-    async def _before_next(self, failed: Failure, tried: list[Replica], deadline: float) -> None:
-        """Return when another replica may be asked; raises ``failed`` where none may be."""
+    async def _next(self, failed: Failure, tried: list[Replica], deadline: float) -> Replica:
+        """Return who is asked next, when it may be asked; raises ``failed`` where nobody may be."""
         service = self.service
-        again = len(tried) >= len(service.replicas)  # all were asked: one of them a second time
+        replica = service.pick(tried)
         pause = 0.0
-        if again:
+        if replica in tried:  # nobody else is there
             if failed.reached:  # it said no: it will not say otherwise at once
                 raise failed
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (len(tried) - 1)) * (
-                0.5 + 0.5 * self._draw()
-            )
-        if service.clock() + pause >= deadline or not service.budget.take():
+            bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (len(tried) - 1))
+            pause = bound * (0.5 + 0.5 * self._draw())
+        if replica is None or service.clock() + pause >= deadline or not service.budget.take():
             raise failed
         if pause:
             await asyncio.sleep(pause)
+        return replica
 
-    async def _ask(self, replica: Replica, request: Request, left: float) -> Response:
+    async def _ask(
+        self, replica: Replica, request: Request, left: float, trace: Trace | None
+    ) -> Response:
         """Ask one replica; raises ``Failure``."""
         model, spec = self.model, self.service.spec
+        if replica.load.in_flight > spec.connections + WAITING:
+            raise failure.crowded(spec.name, str(replica.site), "too many requests are under way")
         rows = rows_of(request.inputs, model.signature)
         asked = Asked(
-            request.inputs, request.outputs, request.parameters, headers_of(request, left)
+            request.inputs, request.outputs, request.parameters, headers_of(request, left, trace)
         )
         if model.streams:
             if rows is not None and rows != 1:
@@ -141,7 +168,7 @@ class RemoteModel:
                         help="send each in a request of its own",
                     )
                 )
-            return await self._stream(replica, asked, left)
+            return await self._stream(replica, asked, left, trace)
         answered = await replica.wire.infer(asked, model, left)
         reason = unfit(answered.outputs, model.signature, asked.outputs, rows)
         if reason is not None:
@@ -153,7 +180,9 @@ class RemoteModel:
             answered.timings,
         )  # fmt: skip
 
-    async def _stream(self, replica: Replica, asked: Asked, left: float) -> Response:
+    async def _stream(
+        self, replica: Replica, asked: Asked, left: float, trace: Trace | None
+    ) -> Response:
         """Return once the first piece is there: until then another replica could be asked."""
         pieces = replica.wire.stream(asked, self.model, left)
         begin = self.service.clock()
@@ -163,7 +192,10 @@ class RemoteModel:
             await _close(pieces)
             raise
         timings = Timings(run=self.service.clock() - begin, batch_size=1)
-        chunks = Pieces(self.service, replica, pieces, first, timings, begin, left)
+        chunks = Pieces(
+            self.service, replica, pieces, first, timings, begin,
+            lambda error: self._traced(trace, replica, begin, error),
+        )  # fmt: skip
         return Response(self.service.spec.name, self.version, {}, timings, chunks)
 
 
@@ -172,7 +204,8 @@ class Pieces:
 
     def __init__(
         self, service: Service, replica: Replica, pieces: AsyncIterator[Tensors],
-        first: Tensors | None, timings: Timings, begin: float, left: float,
+        first: Tensors | None, timings: Timings, begin: float,
+        over: Callable[[str | None], None],
     ) -> None:  # fmt: skip
         self._service = service
         self._replica = replica
@@ -180,7 +213,7 @@ class Pieces:
         self._first = first
         self._timings = timings
         self._begin = begin
-        self._left = left
+        self._told = over
         self._over = False
 
     def __aiter__(self) -> Pieces:
@@ -219,6 +252,7 @@ class Pieces:
         self._replica.load.in_flight -= 1
         seconds = self._service.clock() - self._begin
         self._timings.run = seconds
+        self._told(None if failed is None else failed.error.kind)
         if failed is None:
             self._service.answered(self._replica, seconds)
         else:
@@ -229,6 +263,7 @@ class Pieces:
         if not self._over:
             self._over = True
             self._replica.load.in_flight -= 1
+            self._told("cancelled")
         await _close(self._pieces)
 
     def __del__(self) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from inferd.core.clock import Clock, monotonic
@@ -91,6 +91,17 @@ class Service:
             return None
         return choose(candidates(self.replicas, tried), self._draw, self.clock())
 
+    def latency(self) -> float | None:
+        """Return the latency of the quickest replica, as far as it is known."""
+        now = self.clock()
+        known = [replica.load.latency(now) for replica in self.replicas]
+        return min((seconds for seconds in known if seconds is not None), default=None)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last that was heard of every replica is a failure."""
+        return all(r.standing.failures or r.standing.unreached for r in self.replicas)
+
     def answered(self, replica: Replica, seconds: float) -> None:
         """Hear of a good answer that took ``seconds``."""
         now = self.clock()
@@ -100,13 +111,16 @@ class Service:
     def failed(self, replica: Replica, failure: Failure, seconds: float) -> None:
         """Hear of a failure after ``seconds``."""
         now = self.clock()
-        replica.load.failed(seconds, now)
+        if failure.late:  # the answer would have taken even longer
+            replica.load.answered(max(seconds, replica.load.latency(now) or 0.0), now)
+        else:
+            replica.load.failed(seconds, now)
         if not failure.blame:
             return
         standing = replica.standing
-        if standing.failed(
-            failure.error.message, now, reached=failure.reached
-        ) and may_leave_out(replica, self.replicas):
+        if standing.failed(failure.error.message, now, reached=failure.reached) and may_leave_out(
+            replica, self.replicas
+        ):
             standing.out(now)
             log.warning(
                 "a replica is left out", service=self.spec.name, replica=str(replica.site),
@@ -161,8 +175,8 @@ class Service:
                 replicas=", ".join(map(str, found.gone)),
             )  # fmt: skip
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]  # a coroutine
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

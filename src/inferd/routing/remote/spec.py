@@ -247,4 +247,3 @@ def _headers(row: Section) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
             raise given.error(name, "must be text of one line, in ASCII")
     return tuple((name, value.strip()) for name, value in given.items())
-

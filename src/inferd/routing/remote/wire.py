@@ -13,6 +13,7 @@ from inferd.codecs.values import show_shape
 from inferd.core.message import HIGH, Parameters, Request, Timings
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, dtype_of
+from inferd.core.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class Wire(Protocol):
         """Ask the model."""
         ...
 
-    def stream(
-        self, asked: Asked, model: Described, seconds: float
-    ) -> AsyncIterator[Tensors]:
+    def stream(self, asked: Asked, model: Described, seconds: float) -> AsyncIterator[Tensors]:
         """Ask the model for an answer in pieces. Closing the iterator stops it."""
         ...
 
@@ -71,8 +70,13 @@ class Wire(Protocol):
         ...
 
 
-def headers_of(request: Request, seconds: float) -> tuple[tuple[str, str], ...]:
-    """Return what a request passes on: its id, the time that is left, priority and trace."""
+def headers_of(
+    request: Request, seconds: float, trace: Trace | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Return what a request passes on: its id, the time that is left, priority and trace.
+
+    ``trace``: the span of this very question.
+    """
     found = [("x-server-timing", "1")]
     if request.id and _sane(request.id):
         found.append(("x-request-id", request.id))
@@ -80,11 +84,10 @@ def headers_of(request: Request, seconds: float) -> tuple[tuple[str, str], ...]:
         found.append(("x-request-timeout", f"{max(seconds, 0.001):.3f}s"))
     if request.priority >= HIGH:
         found.append(("x-priority", "high"))
-    if request.trace is not None:
-        child = request.trace.child()
-        found.append(("traceparent", child.parent))
-        if child.state:
-            found.append(("tracestate", child.state))
+    if trace is not None:
+        found.append(("traceparent", trace.parent))
+        if trace.state:
+            found.append(("tracestate", trace.state))
     return tuple(found)
 
 
@@ -157,4 +160,3 @@ def timings_of(value: str | None, elapsed: float, rows: int) -> Timings:
     return Timings(
         queue=queue, batch=max(0.0, elapsed - queue - run), run=run, batch_size=rows
     )  # fmt: skip
-
