@@ -136,8 +136,9 @@ def test_priority_and_timings_are_asked_for():
 
     assert (call.priority, call.timed) == (HIGH, True)
     assert (plain.priority, plain.timed) == (NORMAL, False)
-    with pytest.raises(InvalidInput, match="X-Priority 'urgent'"):
-        admit(x_priority="urgent")
+    for wish in ("urgent", "admitted", "2"):
+        with pytest.raises(InvalidInput, match=f"X-Priority '{wish}'"):
+            admit(x_priority=wish)
 
 
 def test_a_route_without_a_permission_is_open_to_nobody():

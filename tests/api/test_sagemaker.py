@@ -49,6 +49,13 @@ def test_of_several_the_settings_name_one():
     assert value(named) == [0]
 
 
+def test_parts_of_a_pipeline_are_not_meant():
+    whole = version("whole", function=lambda x: {"y": x[:, :1]})
+    whole.parts = ("m",)
+    server = Server(version(), whole)
+    assert value(server.post("/invocations", b'{"instances": [[1, 2, 3]]}')) == {"predictions": [1]}
+
+
 @pytest.mark.parametrize(
     ("accept", "media"),
     [

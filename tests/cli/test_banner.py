@@ -149,3 +149,11 @@ def test_tensors_are_written_for_people():
 def test_grpc_is_shown_where_it_is_served():
     assert "grpc     127.0.0.1:8001\n" in render(Served([], URL, grpc="127.0.0.1:8001"))
     assert "grpc" not in render(Served([], URL))
+
+
+def test_the_steps_of_a_pipeline_are_named():
+    pipeline = version(*CASES["row"])
+    pipeline.describe = lambda: {"pipeline": {"steps": [{"name": "cut"}, {"name": "join"}]}}
+    lines = render(Served([pipeline], URL)).splitlines()
+    assert lines[2] == "  steps: cut, join"
+    assert "steps" not in render(Served([version(*CASES["row"])], URL))

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from tests.server.applications import reading
 
 from inferd.cli.check import render
 from inferd.cli.main import main
@@ -57,3 +58,12 @@ def test_problems_and_remarks_are_shown_with_their_help():
     assert "  error: is empty\n    help: copy it again" in text
     assert text.endswith("not ok: would not serve")
     assert "\n".join(render({"ok": True, "models": [good]})).endswith("with 1 remark")
+
+
+def test_a_pipeline_is_shown_with_its_steps(tmp_path, capsys):
+    assert main(["check", str(reading(tmp_path) / "reading")]) == 0
+
+    text = capsys.readouterr().out
+
+    assert "reading  version 1  (pipeline)" in text
+    assert "steps      cut, double, join, likely, shout" in text

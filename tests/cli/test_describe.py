@@ -1,5 +1,7 @@
 import json
 
+from tests.server.applications import reading
+
 from inferd.cli.main import main
 
 
@@ -40,3 +42,12 @@ def test_what_is_not_there_is_exit_code_1(server, model, tmp_path, capsys):
 
     assert text.count("error: ") == 3
     assert "missing.onnx" in text
+
+
+def test_a_pipeline_is_shown_with_its_steps(tmp_path, capsys):
+    assert main(["describe", str(reading(tmp_path) / "reading")]) == 0
+
+    text = capsys.readouterr().out
+
+    assert "reading  version 1  (pipeline)" in text
+    assert "steps  cut, double, join, likely, shout" in text

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from tests.cli.conftest import serving
+from tests.server.applications import reading
 
 from inferd.cli.main import main
 
@@ -185,3 +186,11 @@ def test_a_stream_that_fails_has_printed_its_pieces(told):
 
 def test_what_does_not_stream_is_one_line_of_json(predict):
     assert predict("1,2,3,4", "--stream")[:2] == (0, "[10.0,100.0]\n")
+
+
+def test_a_pipeline_is_asked_with_its_models(tmp_path, capsys):
+    asked = '{"x": [1, 1, 1, 1], "loud": true}'
+    assert main(["predict", str(reading(tmp_path) / "reading"), asked]) == 0
+    assert json.loads(capsys.readouterr().out)["result"]["text"] == "1 ROWS, PLAIN!"
+    assert main(["predict", str(tmp_path / "reading"), '{"x": [-2, 0, 0, 0], "loud": true}']) == 1
+    assert "step 'cut': ValueError: a bad item" in capsys.readouterr().err

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.codecs.signatures import arrays, signature
 
 from inferd.codecs.oip import OIPCodec
-from inferd.codecs.oip_client import decode_response, encode_request
+from inferd.codecs.oip_client import decode_response, encode_parts, encode_request
+from inferd.codecs.rawtensor import BF16
 from inferd.core.errors import InvalidInput, Unsupported
 
 JSON_TYPES = (
@@ -105,3 +106,22 @@ def test_answers_in_binary_are_views():
 def test_what_is_no_answer_is_refused(body):
     with pytest.raises(InvalidInput):
         decode_response(body)
+
+
+def test_the_pieces_of_a_body_are_the_memory_of_the_tensors():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    parts, size = encode_parts({"x": x}, binary=True)
+
+    assert len(parts) == 2
+    assert size == len(parts[0])
+    assert size % 8 == 0
+    assert np.shares_memory(np.frombuffer(parts[1], np.float32), x)
+    assert b"".join(parts) == encode_request({"x": x}, binary=True)[0]
+    assert encode_parts({"x": x})[1] is None
+
+
+def test_floats_go_as_bf16_where_that_is_asked_for():
+    parts, _ = encode_parts({"x": np.ones(3, np.float32)}, binary=True, dtypes={"x": BF16})
+
+    assert b'"datatype":"BF16"' in parts[0]
+    assert len(parts[1]) == 6

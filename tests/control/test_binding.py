@@ -44,10 +44,14 @@ def test_a_part_that_does_not_serve_is_named(tmp_path):
     found.changed("two")
     errors = []
     for _ in range(2):
-        with pytest.raises(Unavailable, match="step 'b': model 'two' version 3 is failed: why two") as caught:
+        with pytest.raises(
+            Unavailable, match="step 'b': model 'two' version 3 is failed: why two"
+        ) as caught:
             bind()
         errors.append(caught.value)
-    assert errors[0] is not errors[1] and errors[0].retry_after  # no error gathers the tracebacks of many
+    assert (
+        errors[0] is not errors[1] and errors[0].retry_after
+    )  # no error gathers the tracebacks of many
     found.remove("two", "3")
     with pytest.raises(Unavailable, match="step 'b': no model named 'two'"):
         bind()
@@ -55,7 +59,9 @@ def test_a_part_that_does_not_serve_is_named(tmp_path):
 
 def test_a_step_with_a_fallback_refuses_for_itself(tmp_path):
     own = {"f": Answers(), "t": Answers()}
-    found, bind = bound(tmp_path, STANDING, ("one", "1", FAILED, XY), ("two", "3", READY, XY), own=own)
+    found, bind = bound(
+        tmp_path, STANDING, ("one", "1", FAILED, XY), ("two", "3", READY, XY), own=own
+    )
     got = bind()
     assert isinstance(got["a"], Refusing) and got["a!fallback"] is found.find("two").servable
     assert got["f"] is own["f"] and got["t"] is own["t"]
@@ -63,3 +69,19 @@ def test_a_step_with_a_fallback_refuses_for_itself(tmp_path):
         asyncio.run(got["a"](Request("one", {})))
     found.remove("two", "3")
     assert isinstance(bind()["a!fallback"], Refusing)
+
+
+def test_who_a_request_was_given_is_in_use_as_long_as_it_is(tmp_path):
+    found, bind = bound(tmp_path, PLAIN, ONE, TWO)
+    old = found.find("one").servable
+    held = bind()
+    assert bind.uses(old)
+    found.find("one").servable = Answers()
+    found.changed("one")
+    assert bind.uses(old) and bind.uses(found.find("one").servable)
+    del held
+    assert not bind.uses(old)
+    for _ in range(200):  # nothing gathers
+        found.changed("one")
+        bind()
+    assert len(bind._before) < 100

@@ -91,7 +91,11 @@ def test_a_pipeline_is_checked_with_its_models(check, tmp_path):
     model, pipeline = report.models
 
     assert report.ok
-    assert (model["model"], pipeline["model"], pipeline["runtime"]) == ("double", "reading", "pipeline")
+    assert (model["model"], pipeline["model"], pipeline["runtime"]) == (
+        "double",
+        "reading",
+        "pipeline",
+    )
     assert [s["name"] for s in pipeline["signature"]["inputs"]] == ["x", "loud"]
     assert pipeline["steps"] == ["cut", "double", "join", "likely", "shout"]
     assert pipeline["parts"] == ["double"] and pipeline["load_seconds"] > 0
@@ -103,10 +107,19 @@ def test_a_pipeline_is_checked_with_its_models(check, tmp_path):
     [
         ({"pipeline.yaml": SAME.replace("double", "doubel")}, "no model named 'doubel'"),
         ({"steps.py": "raise OSError('not here')"}, "OSError: not here"),
-        ({"model.yaml": "warmup: s.json", "s.json": '[{"data": {"x": [-2, 0, 0, 0], "loud": true}}]'},
-         "its golden request failed: step 'cut': ValueError: a bad item"),
-        ({"double/model.yaml": "signature: {inputs: [{name: x, dtype: float32, shape: [-1, 5]}]}"},
-         "model 'double' has failed"),
+        (
+            {
+                "model.yaml": "warmup: s.json",
+                "s.json": '[{"data": {"x": [-2, 0, 0, 0], "loud": true}}]',
+            },
+            "its golden request failed: step 'cut': ValueError: a bad item",
+        ),
+        (
+            {
+                "double/model.yaml": "signature: {inputs: [{name: x, dtype: float32, shape: [-1, 5]}]}"
+            },
+            "model 'double' has failed",
+        ),
     ],
     ids=["name", "code", "sample", "part"],
 )

@@ -64,12 +64,17 @@ def test_each_is_loaded_replaced_and_unloaded_by_what_it_is(tmp_path):
         await subject.load(specs["same"])
         assert await ask(subject, name="same") == [3, 5, 7, 9]
         await subject.replace(specs["double"], 1.0)
-        twice = SAME.replace("outputs: {y: double", "  again: {model: double, inputs: {x: double.y}}\noutputs: {y: again")
+        twice = SAME.replace(
+            "outputs: {y: double",
+            "  again: {model: double, inputs: {x: double.y}}\noutputs: {y: again",
+        )
         write(folder, {"same/pipeline.yaml": twice})
         await subject.replace(specs["same"], 1.0)
         assert await ask(subject, name="same") == [7, 11, 15, 19]
         await subject.unload("double", "1", 1.0)
-        assert subject.table.find("same").reason == "waits for model 'double': no model named 'double'"
+        assert (
+            subject.table.find("same").reason == "waits for model 'double': no model named 'double'"
+        )
         await subject.unload("same", "1", 1.0)
         assert subject.table.names() == [] and subject.versions == set()
         await subject.unload("nobody", "1", 1.0)

@@ -102,8 +102,16 @@ def test_what_stands_in_lends_its_types(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "says", "help"),
     [
-        ([("oen", "1", READY, XY), TWO], "pipeline.yaml:4: no model named 'one'", "did you mean 'oen'?"),
-        ([ONE, ("two", "2", READY, XY)], "pipeline.yaml:5: model 'two' has no version '3'", "name a version"),
+        (
+            [("oen", "1", READY, XY), TWO],
+            "pipeline.yaml:4: no model named 'one'",
+            "did you mean 'oen'?",
+        ),
+        (
+            [ONE, ("two", "2", READY, XY)],
+            "pipeline.yaml:5: model 'two' has no version '3'",
+            "name a version",
+        ),
     ],
     ids=["model", "version"],
 )
@@ -118,7 +126,10 @@ def test_pipelines_that_ask_each_other_are_refused(tmp_path):
     asked = {"one": ("mid", "leaf"), "mid": ("app",), "leaf": (), "two": ()}
     with pytest.raises(ConfigError) as caught:
         parts.check_cycle("app", written(tmp_path, PLAIN), asked.get)
-    assert "pipeline.yaml:4: these pipelines ask each other: app -> one -> mid -> app" in caught.value.message
+    assert (
+        "pipeline.yaml:4: these pipelines ask each other: app -> one -> mid -> app"
+        in caught.value.message
+    )
     parts.check_cycle("app", written(tmp_path, PLAIN), {**asked, "mid": ("leaf",)}.get)
 
 

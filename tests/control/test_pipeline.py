@@ -11,10 +11,17 @@ from inferd.routing.table import LOADING
 
 def test_a_pipeline_that_was_only_read_describes_itself(tmp_path):
     async def main():
-        spec = ModelSpec("app", "3", "pipeline", tmp_path, task="ocr", version_labels={"stable": "3"})
+        spec = ModelSpec(
+            "app", "3", "pipeline", tmp_path, task="ocr", version_labels={"stable": "3"}
+        )
         one = LoadedPipeline(spec, written(tmp_path, PLAIN))
         version = one.version
-        assert (version.model, version.version, version.state, version.task) == ("app", "3", LOADING, "ocr")
+        assert (version.model, version.version, version.state, version.task) == (
+            "app",
+            "3",
+            LOADING,
+            "ocr",
+        )
         assert version.parts == ("one", "two") and version.labels == {"stable": "3"}
         told = version.describe()
         assert [s["name"] for s in told["pipeline"]["steps"]] == ["a", "b"]

@@ -45,7 +45,9 @@ def f(x: Row) -> Row:
 
 def models(**settings):
     loader = Loader(
-        RouteTable(), LoadSettings(**{"instances": 1, "executor": "inline", **settings}), Remembered(None)
+        RouteTable(),
+        LoadSettings(**{"instances": 1, "executor": "inline", **settings}),
+        Remembered(None),
     )
     return Models(loader, Pipelines(loader, LoadSettings().limits))
 
@@ -72,7 +74,10 @@ def part(state=READY, signature=None, number="1", name="part"):
 
 
 def app(tmp_path, text=ONE, plus=None, **more):
-    files = {"app/pipeline.yaml": text, **{f"app/{k.replace('__', '.')}": v for k, v in more.items()}}
+    files = {
+        "app/pipeline.yaml": text,
+        **{f"app/{k.replace('__', '.')}": v for k, v in more.items()},
+    }
     if plus is not None:
         files["app/code.py"] = CODE % plus
     write(tmp_path, files)
@@ -107,7 +112,9 @@ def test_it_is_ready_once_its_models_are(tmp_path):
         assert await ask(subject) == [2, 4, 6, 8]
         assert subject.table.find(None) is version  # the other is its part
         told = version.describe()
-        assert told["pipeline"]["steps"][0]["model"] == "part" and told["step_times"]["a"]["runs"] == 1
+        assert (
+            told["pipeline"]["steps"][0]["model"] == "part" and told["step_times"]["a"]["runs"] == 1
+        )
         assert pipeline.load_seconds > 0 and told["instances"] == []
         await subject.stop(1.0)
 
@@ -195,7 +202,13 @@ def test_a_pipeline_over_a_pipeline_follows_through(tmp_path):
         subject = models()
         one = part()
         subject.table.put(one)
-        write(tmp_path, {"top/pipeline.yaml": ONE.replace("model: part", "model: app"), "app/pipeline.yaml": ONE})
+        write(
+            tmp_path,
+            {
+                "top/pipeline.yaml": ONE.replace("model: part", "model: app"),
+                "app/pipeline.yaml": ONE,
+            },
+        )
         specs = read_specs([tmp_path / "top", tmp_path / "app"])
         assert await subject.load_all(specs) == []
         assert await ask(subject, name="top") == [2, 4, 6, 8]
@@ -215,7 +228,10 @@ def test_a_pipeline_over_a_pipeline_follows_through(tmp_path):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({"a": ONE.replace("part", "b"), "b": ONE.replace("part", "a")}, "these pipelines ask each other: "),
+        (
+            {"a": ONE.replace("part", "b"), "b": ONE.replace("part", "a")},
+            "these pipelines ask each other: ",
+        ),
         ({"a": ONE.replace("part", "nobody")}, "no model named 'nobody'"),
         ({"a": ONE.replace("a.y", "a.z")}, "has no output 'z'"),
         ({"a": FUNCTION.replace("code:", "nowhere:")}, "no module 'nowhere'"),
@@ -266,7 +282,9 @@ def test_a_sample_that_fails_is_told(tmp_path):
         subject.table.put(part())
         spec = app(tmp_path, FUNCTION, model__yaml="warmup: s.json\n", s__json='[{"data": [1, 2, 3, 4]}]',
                    code__py=CODE % "1 / 0")  # fmt: skip
-        with pytest.raises(ModelFileError, match="pipeline app v1: its golden request failed: step 'f': ZeroDiv"):
+        with pytest.raises(
+            ModelFileError, match="pipeline app v1: its golden request failed: step 'f': ZeroDiv"
+        ):
             await subject.load(spec)
         assert subject.table.find("app").state == FAILED
         await subject.stop(0.0)
@@ -405,6 +423,57 @@ def test_a_version_that_is_named_is_asked(tmp_path):
         assert await subject.load_all(read_specs([folder / "reading"])) == []
         assert await ask(subject, name="reading") == [3, 5, 7, 9]
         assert await ask(subject, name="double") == [102, 104, 106, 108]
+        await subject.stop(1.0)
+
+    run(main)
+
+
+SLOW = (
+    "import time\n" + (CODE % "0").replace("return x + 0", "time.sleep(0.2)\n    return x") + "\n"
+)
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["a model", "a pipeline"])
+def test_what_is_replaced_waits_for_requests_on_their_way_to_it(tmp_path, nested):
+    """A request that began before asks the versions it was given, however late it gets there."""
+
+    async def main(pids):
+        folder = reading(tmp_path)
+        inner = "same" if nested else "double"
+        write(folder, {"app/pipeline.yaml": FUNCTION.replace("model: part", f"model: {inner}"),
+                       "app/code.py": SLOW, "same/pipeline.yaml": FUNCTION.replace("part", "double"),
+                       "same/code.py": CODE % 0})  # fmt: skip
+        subject = models(executor="process")
+        specs = {s.name: s for s in read_specs([folder])}
+        assert await subject.load_all(list(specs.values())) == []
+        asking = [asyncio.create_task(ask(subject)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        begun = asyncio.get_running_loop().time()
+        await subject.replace(specs[inner], 10.0)
+        assert asyncio.get_running_loop().time() - begun < 5  # it waits for them, and no longer
+        assert [await one for one in asking] == [[3, 5, 7, 9]] * 3
+        assert await ask(subject) == [3, 5, 7, 9]
+        for model in subject.workers():
+            pids.extend(e.describe()["pid"] for e in model.executors)
+        await subject.stop(1.0)
+
+    run(main)
+
+
+def test_what_is_unloaded_waits_for_requests_on_their_way_to_it(tmp_path):
+    async def main(pids):
+        folder = reading(tmp_path)
+        write(
+            folder, {"app/pipeline.yaml": FUNCTION.replace("part", "double"), "app/code.py": SLOW}
+        )
+        subject = models(executor="process")
+        assert await subject.load_all(read_specs([folder])) == []
+        asking = asyncio.create_task(ask(subject))
+        await asyncio.sleep(0.05)
+        await subject.unload("double", "1", 10.0)
+        assert await asking == [3, 5, 7, 9]
+        with pytest.raises(Unavailable, match="waits for model 'double'"):
+            await ask(subject)
         await subject.stop(1.0)
 
     run(main)

@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 import pytest
 from tests.routing.remote.asking import request, run, spec_of
-from tests.routing.remote.peers import METADATA, OTHER, replicas
+from tests.routing.remote.peers import METADATA, OTHER, answer, replicas
 
 from inferd.api.health import Readiness
 from inferd.control import services as services_module
@@ -80,10 +80,29 @@ def test_an_unreachable_service_is_loading_and_says_why_until_it_was_once_ready(
     run(main())
 
 
-def test_nobody_at_the_address():
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_nobody_at_the_address(protocol):
     async def main():
-        async with running("http://127.0.0.1:9", wait=0.3) as table:
-            assert "Connection refused" in table.find("work").reason
+        async with running(f"{protocol}://127.0.0.1:9", wait=0.5) as table:
+            assert "refused" in table.find("work").reason
+
+    run(main())
+
+
+def test_a_model_that_is_not_there_is_told():
+    async def main():
+        async with replicas("good") as (one,):
+            reply = one.reply
+
+            async def replying(head, body, writer):
+                if head.split()[1].endswith(b"work/ready"):
+                    writer.write(answer(404, {"error": "no model named 'work'"}))
+                    return True
+                return await reply(head, body, writer)
+
+            one.reply = replying
+            async with running(one.url, wait=0.2) as table:
+                assert table.find("work").reason == "service 'work': no model named 'work'"
 
     run(main())
 

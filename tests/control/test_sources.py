@@ -47,7 +47,11 @@ def test_what_a_pipeline_asks(folder):
     specs = {spec.name: spec for spec in read_specs([folder])}
     assert [call.model for call in calls_of(specs["whole"])] == ["double", "reading"]
     assert [s.name for s in wholes(specs.values())] == ["same", "telling", "whole"]
-    assert [s.name for s in with_parts(specs["whole"], list(specs.values()))] == ["whole", "double", "reading"]
+    assert [s.name for s in with_parts(specs["whole"], list(specs.values()))] == [
+        "whole",
+        "double",
+        "reading",
+    ]
     assert [s.name for s in with_parts(specs["double"], list(specs.values()))] == ["double"]
 
 

@@ -65,12 +65,16 @@ def test_names_give_the_types_of_each_step():
     found = steps.function_callees(QUALIFIED)
     assert list(found) == ["cut", "b"]
     assert [(s.name, s.shape) for s in found["cut"].signature.inputs] == [("x", (4,)), ("n", ())]
-    assert [(s.name, s.dtype, s.shape) for s in found["b"].signature.inputs] == [("parts", FP32, (-1, -1))]
+    assert [(s.name, s.dtype, s.shape) for s in found["b"].signature.inputs] == [
+        ("parts", FP32, (-1, -1))
+    ]
     assert found["b"].uneven == {"parts"} and not found["cut"].uneven
     assert not found["cut"].signature.batched
 
 
-def test_a_quick_transform_runs_in_the_front_and_one_that_needs_a_library_does_not(written, monkeypatch):
+def test_a_quick_transform_runs_in_the_front_and_one_that_needs_a_library_does_not(
+    written, monkeypatch
+):
     callees = steps.function_callees(QUALIFIED)
     made = plan(written, {"cut": Callee(callees["cut"].signature)})
     placed = steps.place_transforms(made)

@@ -20,7 +20,9 @@ SCORES = TensorSpec("scores", FP32, (3,))
 
 def test_transforms_are_applied_to_one_example(tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\ncow\n")
-    chain = Forward([SCORES], [Step("softmax", None), Step("top_k", 2), Step("labels", "labels.txt")], tmp_path)
+    chain = Forward(
+        [SCORES], [Step("softmax", None), Step("top_k", 2), Step("labels", "labels.txt")], tmp_path
+    )
 
     assert [(s.name, s.dtype, s.shape) for s in chain.outputs] == [
         ("label", BYTES, (2,)), ("score", FP32, (2,)),
@@ -59,7 +61,11 @@ def test_what_is_wrong_names_its_line(tmp_path, step, says):
 
 
 def test_what_it_cannot_transform_is_a_failure(tmp_path):
-    chain = Forward([TensorSpec("ids", INT64, (-1,))], [Step("labels", {"values": ["a"], "input": "ids"})], tmp_path)
+    chain = Forward(
+        [TensorSpec("ids", INT64, (-1,))],
+        [Step("labels", {"values": ["a"], "input": "ids"})],
+        tmp_path,
+    )
     with pytest.raises(ModelFailed, match="labels"):
         chain({"ids": np.array([5])})
 
@@ -93,7 +99,9 @@ def test_the_worker_of_steps_runs_transforms_too(tmp_path):
     runtime = create("steps")
     runtime.load(tmp_path / "pipeline.yaml", {"directory": str(tmp_path)})
     row = {"inputs": [SCORES.to_json()], "steps": [Step("softmax", None).to_json()]}
-    signature = add_transforms(runtime, {"options": {"transforms": {"likely": row}}, "directory": str(tmp_path)})
+    signature = add_transforms(
+        runtime, {"options": {"transforms": {"likely": row}}, "directory": str(tmp_path)}
+    )
     assert [s.name for s in signature.inputs] == ["likely.scores"]
     got = runtime.run({"likely.scores": np.zeros(3, np.float32)})
     np.testing.assert_allclose(got["likely.scores"], 1 / 3, rtol=1e-6)

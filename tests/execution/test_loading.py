@@ -302,7 +302,10 @@ def test_steps_are_neither_proven_nor_measured(tmp_path):
 
 
 def test_transforms_join_the_steps(tmp_path):
-    row = {"inputs": [TensorSpec("s", FP32, (2,)).to_json()], "steps": [Step("softmax", None).to_json()]}
+    row = {
+        "inputs": [TensorSpec("s", FP32, (2,)).to_json()],
+        "steps": [Step("softmax", None).to_json()],
+    }
     _, loaded = load(steps(tmp_path, transforms={"c": row}), curve=None)
     assert [s.name for s in loaded.signature.inputs] == ["a.x", "b.x", "c.s"]
 

@@ -238,8 +238,18 @@ def test_a_pipeline_and_the_models_beside_it(tree, files, path, found):
 
 
 def test_a_pipeline_keeps_its_model_yaml(tree):
-    root = tree({"flat/pipeline.yaml": "", "flat/model.yaml": "", "app/1/pipeline.yaml": "", "app/model.yaml": ""})
-    assert [p.modelfile for p in find(root, ENDINGS)] == [root / "app/model.yaml", root / "flat/model.yaml"]
+    root = tree(
+        {
+            "flat/pipeline.yaml": "",
+            "flat/model.yaml": "",
+            "app/1/pipeline.yaml": "",
+            "app/model.yaml": "",
+        }
+    )
+    assert [p.modelfile for p in find(root, ENDINGS)] == [
+        root / "app/model.yaml",
+        root / "flat/model.yaml",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +279,10 @@ def test_nothing_beside_a_pipeline_leads_out(tree, tmp_path):
 
 
 def test_the_own_files_of_a_pipeline_are_no_models(tree):
-    root = tree({**P, "steps.py": "", "lib/x.py": "", "asr/1/a.onnx": "", "inner/pipeline.yaml": ""}, name="app")
+    root = tree(
+        {**P, "steps.py": "", "lib/x.py": "", "asr/1/a.onnx": "", "inner/pipeline.yaml": ""},
+        name="app",
+    )
     files, folders = own_files(root)
     assert [f.name for f in files] == ["pipeline.yaml", "steps.py"]
     assert folders == [root / "lib"]

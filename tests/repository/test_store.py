@@ -271,7 +271,10 @@ def test_a_version_with_a_pipeline_beside_other_versions(tree):
 
 def test_an_application_gives_specs_of_its_models_too(tree):
     root = tree({"pipeline.yaml": "", "asr/1/a.onnx": "x", "steps.py": ""}, name="app")
-    assert [(s.name, s.runtime) for s in scan([root], Formats())] == [("app", "pipeline"), ("asr", "onnx")]
+    assert [(s.name, s.runtime) for s in scan([root], Formats())] == [
+        ("app", "pipeline"),
+        ("asr", "onnx"),
+    ]
 
 
 def test_a_pipeline_may_be_of_another_path_than_its_models(tree):

@@ -55,7 +55,12 @@ def test_what_has_a_default_is_an_input_only_where_it_is_given():
     got = of(crop)({"image": image, "scale": scale, "names": names})
     assert [a.shape for a in got["lines"]] == [(0, 2, 3), (1, 2, 3), (2, 2, 3)]
     assert got["count"] == 4 and got["count"].shape == ()
-    assert of(crop, "pad")({"image": image, "scale": scale, "names": names, "pad": np.array(0)})["count"] == 2
+    assert (
+        of(crop, "pad")({"image": image, "scale": scale, "names": names, "pad": np.array(0)})[
+            "count"
+        ]
+        == 2
+    )
 
 
 def total(parts: list[Annotated[np.ndarray, "float32", (-1,)]], texts: list[str]) -> str:

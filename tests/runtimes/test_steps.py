@@ -55,7 +55,12 @@ def load(tmp_path):
 def test_all_steps_are_one_model_whose_names_tell_them_apart(load):
     runtime, signature = load(cut="cut", total="total", more="total")
     assert isinstance(runtime, StepsRuntime) and not signature.batched
-    assert [s.name for s in signature.inputs] == ["cut.count", "total.strips[]", "more.strips[]", "more.plus"]
+    assert [s.name for s in signature.inputs] == [
+        "cut.count",
+        "total.strips[]",
+        "more.strips[]",
+        "more.plus",
+    ]
     assert [s.name for s in signature.outputs] == ["cut.output[]", "total.output", "more.output"]
     assert signature.inputs[1].shape == (-1, -1)
 

@@ -34,8 +34,12 @@ class Answering(Instance):
         step, given = unpacked(entry.inputs)
         back = answer
         if back is None:
-            back = packed(step, {"out": given["parts"]} if "parts" in given else {"y": given["x"]}, {"out"})
-        self.owner.finished(self, job, Outcome(b"\0", [Block(1, back)], {}, batch=0.1, run=0.2, rows=1))
+            back = packed(
+                step, {"out": given["parts"]} if "parts" in given else {"y": given["x"]}, {"out"}
+            )
+        self.owner.finished(
+            self, job, Outcome(b"\0", [Block(1, back)], {}, batch=0.1, run=0.2, rows=1)
+        )
 
 
 def steps(instance):
@@ -101,8 +105,14 @@ def test_a_list_of_no_arrays_has_its_datatype():
         ({"text": text()}, "input 'parts' is missing"),
         ({"parts": lists(1)["parts"]}, "input 'text' is missing"),
         ({**lists(1), "x": np.zeros(1)}, "unknown input 'x'"),
-        ({**lists(), "parts": uneven([np.zeros(2)])}, "an element of input 'parts' is FP64 [2], expected FP32 [-1]"),
-        ({**lists(), "parts": uneven([np.zeros((2, 2), np.float32)])}, "is FP32 [2, 2], expected FP32 [-1]"),
+        (
+            {**lists(), "parts": uneven([np.zeros(2)])},
+            "an element of input 'parts' is FP64 [2], expected FP32 [-1]",
+        ),
+        (
+            {**lists(), "parts": uneven([np.zeros((2, 2), np.float32)])},
+            "is FP32 [2, 2], expected FP32 [-1]",
+        ),
         ({**lists(), "parts": np.zeros((5000, 1), np.float32)}, "holds 5000 arrays, over 4096"),
         ({**lists(1), "text": np.zeros((), np.float32)}, "input 'text' has datatype FP32"),
     ],
@@ -131,7 +141,9 @@ def test_elements_of_a_mapped_answer_may_come_as_one_array():
 
 
 @pytest.mark.parametrize(
-    "answer", [{"two.out[]": np.array(2)}, {"two.out[]": np.array([1, 2])}], ids=["lacks", "no number"]
+    "answer",
+    [{"two.out[]": np.array(2)}, {"two.out[]": np.array([1, 2])}],
+    ids=["lacks", "no number"],
 )
 def test_an_answer_of_a_broken_worker_fails_alone(answer):
     async def main():
@@ -211,9 +223,15 @@ def test_a_large_example_does_not_hold_the_loop():
 
     async def main():
         seen = []
-        step = inline(lambda t: seen.append(threading.current_thread()) or {"y": t["x"]}, TensorSpec("x", FP32, (-1,)))
+        step = inline(
+            lambda t: seen.append(threading.current_thread()) or {"y": t["x"]},
+            TensorSpec("x", FP32, (-1,)),
+        )
         large = {"x": np.zeros(INLINE_BYTES // 4 + 1, np.float32)}
-        assert step.begin(large, asyncio.get_running_loop().create_future(), float("inf"), 0, "") is None
+        assert (
+            step.begin(large, asyncio.get_running_loop().create_future(), float("inf"), 0, "")
+            is None
+        )
         await step(Request("app", large))
         assert seen and seen[0] is not threading.main_thread()
 
@@ -224,7 +242,9 @@ def test_what_it_cannot_take_is_refused():
     async def main():
         step = inline()
         with pytest.raises(InvalidInput, match="has shape"):
-            step.begin({"x": np.ones(3, np.float32)}, asyncio.get_running_loop().create_future(), 0, 0, "")
+            step.begin(
+                {"x": np.ones(3, np.float32)}, asyncio.get_running_loop().create_future(), 0, 0, ""
+            )
         with pytest.raises(InvalidInput, match="is missing"):
             await step(Request("app", {}))
 

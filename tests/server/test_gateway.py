@@ -59,7 +59,9 @@ def test_every_dialect_answers_as_the_other_side_does(gateway, far, model):
     found = gateway.ask(f"/v1/models/{model}:predict", body=body, headers=kind)
     assert found.json["predictions"] == told
     with Client(http(gateway)) as client:
-        np.testing.assert_array_equal(client.predict(model, {"x": np.array(x, np.float32)})["y"], told)
+        np.testing.assert_array_equal(
+            client.predict(model, {"x": np.array(x, np.float32)})["y"], told
+        )
 
 
 def test_grpc_of_the_gateway(gateway):
@@ -94,9 +96,9 @@ def test_errors_pass_through(gateway):
 
 def test_the_request_id_is_that_of_both_logs(gateway, far):
     for model in ("affine", "other"):
-        id = f"both-{model}"
-        gateway.ask(f"/models/{model}/predict", [1.0, 2, 3, 4], headers={"X-Request-Id": id})
-        until(lambda id=id: id in far.access and id in gateway.access, 5)
+        sent = f"both-{model}"
+        gateway.ask(f"/models/{model}/predict", [1.0, 2, 3, 4], headers={"X-Request-Id": sent})
+        until(lambda sent=sent: sent in far.access and sent in gateway.access, 5)
 
 
 def test_not_ready_with_the_reason_until_it_was_once_ready(affine, tmp_path):

@@ -25,6 +25,7 @@ X = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
 BAD = np.array([[-2, 0, 0, 0]], np.float32)
 ALIKE = pytest.mark.parametrize("model", ["double", "same"])
 TOLD = "Ann one two three"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,10 @@ def post(url, path, body, **headers):
     if not isinstance(body, bytes):
         body = json.dumps(body).encode()
     return httpx.post(
-        url + path, content=body, headers={"Content-Type": "application/json", **headers}, timeout=30
+        url + path,
+        content=body,
+        headers={"Content-Type": "application/json", **headers},
+        timeout=30,
     )
 
 
@@ -210,16 +214,29 @@ def test_a_pipeline_asks_another(url):
 def test_the_time_of_each_step_is_told_where_it_is_asked_for(url):
     body = {"data": {"x": [2, 1, 1, 1], "loud": False}}
     assert "Server-Timing" not in post(url, "/models/reading/predict", body).headers
-    told = post(url, "/models/reading/predict", body, **{"X-Server-Timing": "1"}).headers["Server-Timing"]
+    told = post(url, "/models/reading/predict", body, **{"X-Server-Timing": "1"}).headers[
+        "Server-Timing"
+    ]
     names = [one.partition(";")[0] for one in told.split(", ")]
     assert names[:5] == ["decode", "queue", "batch", "run", "encode"]
-    assert sorted(names[5:]) == ["step-cut", "step-double", "step-join", "step-likely"]  # shout was skipped
+    assert sorted(names[5:]) == [
+        "step-cut",
+        "step-double",
+        "step-join",
+        "step-likely",
+    ]  # shout was skipped
 
 
 def test_the_control_plane_shows_the_graph_and_its_times(server, url):
     result(url, [1, 1, 1, 1])
     found = server.describe("reading")
-    assert [s["name"] for s in found["pipeline"]["steps"]] == ["cut", "double", "join", "likely", "shout"]
+    assert [s["name"] for s in found["pipeline"]["steps"]] == [
+        "cut",
+        "double",
+        "join",
+        "likely",
+        "shout",
+    ]
     assert found["parts"] == ["double"] and found["in_front"] == ["likely"]
     assert found["step_times"]["double"]["runs"] >= 1
     assert [i["state"] for i in found["instances"]] == ["ready"]
@@ -248,13 +265,17 @@ def test_the_front_imports_no_library_for_its_steps(server):
 
 # -- in pieces ----------------------------------------------------------------------------------------
 
-TELLS = pytest.mark.parametrize(("model", "told"), [("teller", TOLD), ("telling", "Ann said one two three")])
+TELLS = pytest.mark.parametrize(
+    ("model", "told"), [("teller", TOLD), ("telling", "Ann said one two three")]
+)
 
 
 @TELLS
 def test_a_pipeline_streams_as_a_model_does(url, model, told):
     headers = {"Accept": "text/event-stream"}
-    with httpx.stream("POST", f"{url}/models/{model}/predict", json={"data": "Ann"}, headers=headers) as answer:
+    with httpx.stream(
+        "POST", f"{url}/models/{model}/predict", json={"data": "Ann"}, headers=headers
+    ) as answer:
         pieces = [json.loads(line[5:]) for line in answer.iter_lines() if line.startswith("data:")]
     texts = [piece["result"] for piece in pieces if "result" in piece]
     assert len(texts) == 4 and "".join(texts) == told
@@ -262,7 +283,9 @@ def test_a_pipeline_streams_as_a_model_does(url, model, told):
 
 @TELLS
 def test_openai_s_client_gets_completions_of_a_pipeline(url, model, told):
-    with contextlib.closing(openai.OpenAI(base_url=f"{url}/v1", api_key="-", max_retries=0)) as client:
+    with contextlib.closing(
+        openai.OpenAI(base_url=f"{url}/v1", api_key="-", max_retries=0)
+    ) as client:
         whole = client.completions.create(model=model, prompt="Ann")
         assert whole.choices[0].text == told
         with client.completions.create(model=model, prompt="Ann", stream=True) as stream:
@@ -302,8 +325,9 @@ def test_the_only_pipeline_answers_where_none_is_named(tmp_path):
     with serving(tmp_path / "server", folder) as server:
         asked = {"x": [2, 1, 1, 1], "loud": True}
         assert server.ask(data=asked).result["text"] == "2 ROWS, PLAIN!"
-        answer = server.ask("/invocations", data=asked)
-        assert answer.json["result"]["sum"] == 28
+        answer = server.ask("/invocations", body=json.dumps({"instances": [asked]}), headers=JSON)
+        assert answer.json["predictions"][0]["sum"] == 28, answer.body
+        assert server.ask("/ping").status == 200
 
 
 @pytest.mark.parametrize(

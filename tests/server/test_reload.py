@@ -95,4 +95,4 @@ def test_a_pipeline_is_loaded_anew_with_its_code(tmp_path):
         (folder / "steps.py").write_text(code)
         text = (folder / "pipeline.yaml").read_text()
         (folder / "pipeline.yaml").write_text(text.replace("model: double", "model: more"))
-        until(lambda: server.ask(data=asked).result["sum"] == 4 * 7, 15)
+        until(lambda: server.ask("/models/reading/predict", asked).result["sum"] == 4 * 7, 15)

@@ -98,7 +98,7 @@ class Stack:
 
     def down(self):
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
-            self.compose("down", "--volumes", "--timeout", "5")
+            self.compose("down", "--volumes", "--timeout", "0")
 
     def services(self):
         """Return the names of all services but NGINX, those that are asked first."""
@@ -117,9 +117,9 @@ class Stack:
         pid = self.engine.inspect(self.container(service), ".State.Pid")
         os.kill(pid, signal.SIGKILL)
 
-    def roll(self, service):
-        """Restart one service: a new container, healthy before this returns."""
-        self.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", service)
+    def roll(self, *services):
+        """Restart services: new containers, healthy before this returns."""
+        self.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", *services)
 
     def logs(self, service=None):
         """Return the logs of a service, or of all, for messages."""

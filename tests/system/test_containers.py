@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ from tests.system import chained, images
 from tests.system.serving import until
 from tests.system.stack import ask, call, free_port, inferd
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 IMAGE = "inferd-tests/chained:1"
 HARDENED = (
@@ -78,7 +79,7 @@ class Container:
         found = []
         for process in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
-                status = open(f"/proc/{process.pid}/status").read()
+                status = Path(f"/proc/{process.pid}/status").read_text()
                 if int(status.partition("NSpid:")[2].split()[1]) in inside:
                     found.append(process.pid)
         return found

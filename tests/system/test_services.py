@@ -21,7 +21,9 @@ def make(index):
 
 
 def wrong(load):
-    return [s for s in load.shots if not (s.ok and s.result == [2 * v + 1 for v in values(s.index)])]
+    return [
+        s for s in load.shots if not (s.ok and s.result == [2 * v + 1 for v in values(s.index)])
+    ]
 
 
 def free_ports(count):
@@ -84,6 +86,7 @@ def test_a_replica_killed_under_load_fails_nothing(replicas, tmp_path):
             replicas.servers[0].send(signal.SIGKILL)
             await asyncio.sleep(3)
             states = [r["state"] for r in await asyncio.to_thread(described, front)]
+            replicas.servers[0].process.wait()
             replicas.servers[0] = await asyncio.to_thread(replicas.start, 0, 9)
             await asyncio.to_thread(
                 until, lambda: [r["state"] for r in described(front)] == ["up", "up"], 10

@@ -199,6 +199,30 @@ def test_a_host_that_does_not_answer_is_given_up_after_the_connect_timeout():
     run(main())
 
 
+def test_connections_that_are_cancelled_while_they_are_made_leave_nothing():
+    async def main():
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            async with asking(full.getsockname()[1], connect_timeout=5) as pool:
+                tasks = [asyncio.create_task(pool.exchange(ASK, 5)) for _ in range(4)]
+                await asyncio.sleep(0.05)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                before = len(os.listdir("/proc/self/fd"))
+                for _ in range(50):
+                    task = asyncio.create_task(pool.exchange(ASK, 5))
+                    await asyncio.sleep(0.001)
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+                await asyncio.sleep(0.05)
+                assert len(os.listdir("/proc/self/fd")) <= before
+                assert pool.busy == 0
+
+    run(main())
+
+
 def test_a_host_that_hangs_is_given_up_at_the_deadline():
     async def main():
         async with answering(hanging()) as peer, asking(peer.port) as pool:

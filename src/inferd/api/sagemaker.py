@@ -148,11 +148,14 @@ def prepare_container(settings: ApiSettings, table: RouteTable, call: Call) -> N
         return
     if settings.default_model is not None:
         call.values = (settings.default_model,)
-    elif len(table.names()) > 1:
+        return
+    try:
+        table.find(None)
+    except InvalidInput as error:
         raise InvalidInput(
-            f"{len(table.names())} models are served and the request names none",
+            error.message,
             help="set SAGEMAKER_INFERD_DEFAULT_MODEL_NAME to one of: " + ", ".join(table.names()),
-        )
+        ) from None
 
 
 def prepare_endpoint(request: HTTPRequest, call: Call) -> None:

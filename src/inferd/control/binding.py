@@ -5,6 +5,7 @@ Found once for each generation of the table, so that a request pays one comparis
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 
 from inferd.control.parts import found
@@ -16,6 +17,8 @@ from inferd.routing.pipeline.step import FALLBACK
 from inferd.routing.table import RouteTable
 
 RETRY_AFTER = 1.0
+REMEMBERED = 64
+"""Former bindings that are kept in mind before those are left out that no request has any more."""
 
 
 class Refusing:
@@ -29,6 +32,12 @@ class Refusing:
         raise Unavailable(self._reason, retry_after=RETRY_AFTER)
 
 
+class Bound(dict[str, Servable]):
+    """Who answered each step when a request began: it lives as long as the request does."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Binding:
     """Gives the servable of every step (``routing.pipeline.run.Bind``). ``own``: of its own steps."""
 
@@ -37,21 +46,35 @@ class Binding:
         self._spec = spec
         self._own = own
         self._generation = -1
-        self._bound: dict[str, Servable] = {}
+        self._bound = Bound()
+        self._before: list[weakref.ref[Bound]] = []
         self._refusal: str | None = None
 
     def __call__(self) -> Mapping[str, Servable]:
         """Return who answers each step; raises ``Unavailable`` naming the step."""
-        generation = self._table.generation
-        if generation != self._generation:
-            self._bind()
-            self._generation = generation
+        self._renew()
         if self._refusal is not None:
             raise Unavailable(self._refusal, retry_after=RETRY_AFTER)
         return self._bound
 
+    def uses(self, servable: Servable) -> bool:
+        """Whether a request may still ask ``servable``: it answers a step, or did when one began."""
+        self._renew()
+        self._before = [one for one in self._before if one() is not None]
+        kept = [self._bound, *(one() or Bound() for one in self._before)]
+        return any(servable is one for bound in kept for one in bound.values())
+
+    def _renew(self) -> None:
+        generation = self._table.generation
+        if generation != self._generation:
+            self._before.append(weakref.ref(self._bound))
+            self._bind()
+            self._generation = generation
+
     def _bind(self) -> None:
-        bound = dict(self._own)
+        if len(self._before) > REMEMBERED:
+            self._before = [one for one in self._before if one() is not None]
+        bound = Bound(self._own)
         self._refusal = None
         for step in self._spec.steps:
             if not isinstance(step.call, ModelCall):
@@ -74,7 +97,5 @@ class Binding:
         if isinstance(version, str):
             return version
         if not version.ready or version.servable is None:
-            return (
-                f"model {version.model!r} version {version.version} is {version.state}: {version.reason}"
-            )
+            return f"model {version.model!r} version {version.version} is {version.state}: {version.reason}"
         return version.servable

@@ -18,6 +18,7 @@ from inferd.control.lifecycle import health
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError, ModelFileError, Unavailable
 from inferd.core.message import Request
+from inferd.core.servable import Servable
 from inferd.execution.executor import Curve, Executor, Loaded, Name
 from inferd.execution.memory import SLOTS_MAX
 from inferd.execution.spawn import usable_cpus
@@ -123,6 +124,8 @@ class Loader:
         self._curves = curves
         self._clock = clock
         self._observer = observer
+        self.in_use: Callable[[Servable], bool] = _unused
+        """Whether a pipeline's request may still ask what is being taken away."""
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
         """Load one version; raises ``InferdError`` and leaves a ``failed`` row saying why."""
@@ -318,10 +321,17 @@ class Loader:
         if batcher is None:
             return
         end = self._clock() + grace
-        while batcher.busy and self._clock() < end:
+        servable = model.version.servable
+        while self._clock() < end and (
+            batcher.busy or (servable is not None and self.in_use(servable))
+        ):
             await asyncio.sleep(0.005)
         batcher.close(Unavailable("the server is stopping", retry_after=1.0))
         await asyncio.gather(*(e.stop(max(0.0, end - self._clock())) for e in batcher.executors))
+
+
+def _unused(servable: Servable) -> bool:
+    return False
 
 
 def _new(spec: ModelSpec) -> LoadedModel:

@@ -81,11 +81,17 @@ def _signature(table: RouteTable, call: ModelCall | None) -> Signature | None:
 
 
 def check_names(table: RouteTable, spec: PipelineSpec) -> None:
-    """Refuse a model that is not served at all. Raises ``ConfigError`` naming file and line."""
+    """Refuse a model that is not served at all. Raises ``ConfigError`` naming file and line.
+
+    Which version a service has is not known before it was asked.
+    """
+    names = table.names()
     for call in spec.models:
         version = found(table, call)
         if isinstance(version, str):
-            names = table.names()
+            rows = table.versions(call.model) if call.model in names else []
+            if any(row.state == LOADING for row in rows):
+                continue
             hint = nearest(call.model, names) if call.model not in names else None
             raise ConfigError(
                 f"{call.where}: {version}", help=hint or "name a version that is there, or none"

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferd.control import parts
+from inferd.control.binding import Binding
 from inferd.control.loader import LoadedModel
 from inferd.control.steps import Placed
 from inferd.core.errors import InferdError
+from inferd.core.servable import Servable
 from inferd.core.tensor import Tensors
 from inferd.repository.spec import PIPELINE, ModelSpec
 from inferd.routing.pipeline import show
@@ -69,6 +71,7 @@ class LoadedPipeline:
         self.placed = Placed()
         self.plan: PipelinePlan | None = None
         self.servable: Pipeline | None = None
+        self._courses: list[tuple[Pipeline, Binding]] = []
         self.error: InferdError | None = None
         self.begun = False
         self.proven = False
@@ -82,6 +85,21 @@ class LoadedPipeline:
     def label(self) -> str:
         """Name and version, as messages say them."""
         return f"{self.spec.name} v{self.spec.version}"
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests are under way, those included that began before it was built anew."""
+        return any(servable.busy for servable, _ in self._courses)
+
+    def take_over(self, servable: Pipeline, binding: Binding) -> None:
+        """Answer by ``servable`` from now on; those before are kept until their requests have ended."""
+        self.servable = servable
+        self._courses = [one for one in self._courses if one[0].busy]
+        self._courses.append((servable, binding))
+
+    def uses(self, servable: Servable) -> bool:
+        """Whether a request of this pipeline may still ask ``servable``."""
+        return any(one.busy and binding.uses(servable) for one, binding in self._courses)
 
     def describe(self) -> Mapping[str, Any]:
         """Return the live description of the control plane."""

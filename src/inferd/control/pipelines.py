@@ -9,7 +9,7 @@ failed, and back. Where the types of a part have changed, the pipeline is built 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from inferd.control.steps import (
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError, ModelFileError
 from inferd.core.message import Request, collected
+from inferd.core.servable import Servable
 from inferd.core.tensor import Tensors
 from inferd.execution.golden import golden_samples
 from inferd.repository.spec import ModelSpec
@@ -44,6 +45,10 @@ from inferd.telemetry.logs import Log
 log = Log("control")
 
 GOLDEN_TIMEOUT = 60.0
+GRACE = 30.0
+"""Seconds that a worker which was replaced has for the requests that began before."""
+
+POLL = 0.005
 StepObserverFor = Callable[[str, str], StepObserver]
 
 
@@ -65,7 +70,10 @@ class Pipelines:
         self._clock = clock
         self._observer = observer
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping: set[LoadedPipeline] = set()
+        self._stopped = False
         self.table.watch(self._changed)
+        loader.in_use = self._in_use
 
     # -- loading ----------------------------------------------------------------------------------
 
@@ -171,9 +179,16 @@ class Pipelines:
             return
         self._say(pipeline)
         if self._is_stale(pipeline):
-            task = asyncio.get_running_loop().create_task(self._update(pipeline))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._task(self._update(pipeline))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _in_use(self, servable: Servable) -> bool:
+        """Whether a request of any pipeline may still ask ``servable``."""
+        return any(p.uses(servable) for p in (*self.loaded.values(), *self._stopping))
 
     def _is_stale(self, pipeline: LoadedPipeline) -> bool:
         """Whether it has to be built (anew) or is still to be proven, and can be."""
@@ -239,22 +254,30 @@ class Pipelines:
         spec, version = pipeline.spec, pipeline.version
         plan = await asyncio.to_thread(plan_of, pipeline.written, callees)
         placed = await asyncio.to_thread(place_transforms, plan)
-        before = pipeline.worker
+        before, former = pipeline.worker, pipeline.servable
         if placed.worker != pipeline.placed.worker:
             pipeline.worker = await self._worker(pipeline, placed)
         batcher = pipeline.worker.batcher if pipeline.worker is not None else None
         own = servables(spec, plan, placed, batcher)
         pipeline.plan, pipeline.placed = plan, placed
-        pipeline.servable = Pipeline(
-            spec.name, spec.version, plan, Binding(self.table, pipeline.written, own),
-            limits=self._limits, clock=self._clock,
+        binding = Binding(self.table, pipeline.written, own)
+        servable = Pipeline(
+            spec.name, spec.version, plan, binding, limits=self._limits, clock=self._clock,
             observe=pipeline.tally,
         )  # fmt: skip
+        pipeline.take_over(servable, binding)
         version.signature, version.plan = plan.signature, plan.batch
         version.streams = plan.streams is not None
         version.servable = pipeline.servable
         if before is not None and before is not pipeline.worker:
-            await self._loader.end(before, 0.0 if not pipeline.proven else GRACE)
+            self._task(self._retire(before, former))
+
+    async def _retire(self, worker: LoadedModel, former: Pipeline | None) -> None:
+        """End a worker that was replaced once the requests that began before have ended."""
+        end = self._clock() + GRACE
+        while former is not None and former.busy and self._clock() < end and not self._stopped:
+            await asyncio.sleep(POLL)
+        await self._loader.end(worker, 0.0)
 
     async def _prove(self, pipeline: LoadedPipeline) -> None:
         """Have the samples of its ``model.yaml`` answered; without any, its parts have proven themselves."""
@@ -287,22 +310,26 @@ class Pipelines:
 
     async def stop(self, grace: float) -> None:
         """End every pipeline; their models are the loader's."""
+        self._stopped = True
         await asyncio.gather(*(self._stop(p, grace) for p in self.loaded.values()))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _stop(self, pipeline: LoadedPipeline, grace: float) -> None:
         pipeline.closed = True
+        self._stopping.add(pipeline)
         end = self._clock() + grace
-        servable = pipeline.servable
-        while servable is not None and servable.busy and self._clock() < end:
-            await asyncio.sleep(0.005)
+        while self._clock() < end and (pipeline.busy or self._asked(pipeline)):
+            await asyncio.sleep(POLL)
         async with pipeline.lock:  # what builds it ends before its worker does
             worker, pipeline.worker = pipeline.worker, None
         if worker is not None:
             await self._loader.end(worker, max(0.0, end - self._clock()))
+        self._stopping.discard(pipeline)
 
-
-GRACE = 30.0
-"""Seconds that a worker which was replaced has for what it runs."""
+    def _asked(self, pipeline: LoadedPipeline) -> bool:
+        """Whether a request of another pipeline, which goes on, may still ask this one."""
+        servable = pipeline.servable
+        return servable is not None and not self._stopped and self._in_use(servable)
 
 
 def _raise_first(errors: Sequence[BaseException]) -> None:

@@ -131,7 +131,9 @@ def servables(
         elif isinstance(node.spec.call, (PythonCall, TransformCall)):
             if batcher is None:
                 raise RuntimeError("a step of its own without a worker. This is a bug.")
-            uneven = {n for side in (node.inputs, node.outputs) for n, v in side.items() if v.uneven}
+            uneven = {
+                n for side in (node.inputs, node.outputs) for n, v in side.items() if v.uneven
+            }
             outputs = _specs(node.outputs)
             out[name] = WorkerStep(spec.name, spec.version, name, inputs, outputs, uneven, batcher)
     return out

@@ -192,6 +192,16 @@ def _calls(proxy: Proxy) -> str:
     location / {{
         grpc_pass grpc://inferd_grpc;
 {_indented(_indented(inner)).rstrip()}
+        # A call that was sent already is never sent again here: told as gRPC tells it, so that the
+        # retry policy of the client's library takes it up.
+        error_page 502 503 504 = @unavailable;
+    }}
+
+    location @unavailable {{
+        default_type application/grpc;
+        add_header grpc-status 14 always;
+        add_header grpc-message "no replica answered" always;
+        return 204;
     }}
 }}
 """

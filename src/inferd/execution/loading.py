@@ -43,7 +43,9 @@ def load_program(spec: Mapping[str, Any], *, threads: int, curve: Curve | None, 
         runtime, signature = _loaded(spec, threads, origin)
         golden: list[Tensors] = []
         if not getattr(runtime, "proves", True):  # several functions: no request asks for all
-            program = Program(runtime, compile_chain(signature, (), (), Path(spec["directory"])), origin.label)
+            program = Program(
+                runtime, compile_chain(signature, (), (), Path(spec["directory"])), origin.label
+            )
             curve = curve or Curve()
         else:
             program, golden, inputs, answered = _proven(spec, runtime, signature, origin)

@@ -141,13 +141,18 @@ def scan(
 
 
 def _spec(
-    place: Place, formats: Formats, trust_pickle: Collection[str], program: str | None = None
+    place: Place, formats: Formats, trust_pickle: Collection[str], program: str | None
 ) -> ModelSpec:
     section = read_modelfile(place.modelfile) if place.modelfile else Section({})
-    if place.file is None and place.reference is None:
-        pipeline = place.directory / PIPELINE_FILE
-        if pipeline.is_file():
-            return _pipeline(place, inside(pipeline, place.root), section)
+    pipeline = place.directory / PIPELINE_FILE
+    if place.file is None and place.reference is None and pipeline.is_file():
+        return _pipeline(place, inside(pipeline, place.root), section)
+    return _model(place, section, formats, trust_pickle, program)
+
+
+def _model(
+    place: Place, section: Section, formats: Formats, trust_pickle: Collection[str], program: str | None
+) -> ModelSpec:  # fmt: skip
     fields, options = spec_fields(section)
     declared = fields.pop("runtime", None)
     if declared is not None and declared not in formats.runtimes:
@@ -206,7 +211,9 @@ def _pipeline(place: Place, file: Path, section: Section) -> ModelSpec:
     declared = fields.pop("runtime", PIPELINE)
     if declared != PIPELINE:
         raise section.error(
-            "runtime", f"{declared!r} does not run {file}", help="leave the key out: it is a pipeline"
+            "runtime",
+            f"{declared!r} does not run {file}",
+            help="leave the key out: it is a pipeline",
         )
     warmup = fields.pop("warmup", None)
     options["directory"] = str(place.directory)

@@ -122,7 +122,11 @@ class Function:
     def _named(self, returned: Any) -> Tensors:
         if returned is None:
             raise ValueError("is None: a return statement may be missing")
-        if OUTPUT in self._outputs and len(self._outputs) == 1 and not isinstance(returned, Mapping):
+        if (
+            OUTPUT in self._outputs
+            and len(self._outputs) == 1
+            and not isinstance(returned, Mapping)
+        ):
             return {OUTPUT: self._outputs[OUTPUT].given(returned)}
         if not isinstance(returned, Mapping):
             names = ", ".join(self._outputs)
@@ -183,7 +187,9 @@ def _check_kind(function: Any, place: str) -> None:
         what = "a class" if isinstance(function, type) else f"a {type(function).__name__}"
         raise ModelFileError(f"{place}: is {what}, and a step is a function")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise ModelFileError(f"{place}: must not be async", help="write `def`: it has its own process")
+        raise ModelFileError(
+            f"{place}: must not be async", help="write `def`: it has its own process"
+        )
     if inspect.isgeneratorfunction(function):
         raise ModelFileError(
             f"{place}: is a generator, and a step returns its answer as one",
@@ -196,7 +202,8 @@ def _parameters(function: Any, place: str) -> list[inspect.Parameter]:
     only = [p.name for p in found if p.kind is p.POSITIONAL_ONLY]
     if only:
         raise ModelFileError(
-            f"{place}: {only[0]!r} has no name for the caller", help="take the `/` out: inputs go by name"
+            f"{place}: {only[0]!r} has no name for the caller",
+            help="take the `/` out: inputs go by name",
         )
     return [p for p in found if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
 

@@ -89,7 +89,9 @@ class StepsRuntime:
 
     def signature(self) -> Signature:
         """Return the tensors of all steps under their qualified names."""
-        inputs = tuple(qualified(s, t, one.uneven) for s, one in self.steps.items() for t in one.inputs)
+        inputs = tuple(
+            qualified(s, t, one.uneven) for s, one in self.steps.items() for t in one.inputs
+        )
         outputs = tuple(
             qualified(s, t, one.uneven) for s, one in self.steps.items() for t in one.outputs
         )

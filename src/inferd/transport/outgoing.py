@@ -27,6 +27,9 @@ from inferd.transport.outgoing_connection import (
     Whole,
 )
 
+UNHEARD = 5000
+"""Milliseconds for which a host may leave unacknowledged what was sent to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -188,7 +191,7 @@ class Pool:
                 )  # fmt: skip
             sock = transport.get_extra_info("socket")
             if sock is not None:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                _tune(sock)
         except BaseException as error:
             made.abort()
             self._open.discard(made)
@@ -237,6 +240,13 @@ class Pool:
             connection.fail(NoAnswer("the connections are closed", began=connection.began))
         for _ in range(3):  # a transport closes in the loop's next rounds
             await asyncio.sleep(0)
+
+
+def _tune(sock: socket.socket) -> None:
+    """Send at once, and hear of a host that is gone long before the system would give it up."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD)
 
 
 def reason_of(error: OSError) -> str:

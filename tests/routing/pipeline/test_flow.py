@@ -75,7 +75,7 @@ def built(directory, steps, chance):
     return pipeline(directory, f"{text}\noutputs: {{{outputs}}}\n", callees, servables)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(steps=graphs(), seed=st.integers(0, 1000))
 def test_any_graph_gives_what_its_steps_give_one_after_the_other(tmp_path_factory, steps, seed):
     subject = built(tmp_path_factory.mktemp("graph"), steps, random.Random(seed))
@@ -85,7 +85,7 @@ def test_any_graph_gives_what_its_steps_give_one_after_the_other(tmp_path_factor
         assert np.array_equal(outputs[f"y{i}"], expected), (i, steps[i])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps=graphs(), seed=st.integers(0, 1000), after=st.floats(0, 0.004))
 def test_one_that_is_cancelled_at_any_moment_leaves_nothing(tmp_path_factory, steps, seed, after):
     subject = built(tmp_path_factory.mktemp("graph"), steps, random.Random(seed))
@@ -104,7 +104,7 @@ def test_one_that_is_cancelled_at_any_moment_leaves_nothing(tmp_path_factory, st
     asyncio.run(main())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps=graphs(), seed=st.integers(0, 1000), data=st.data())
 def test_a_step_that_fails_ends_the_request_and_all_that_runs(tmp_path_factory, steps, seed, data):
     subject = built(tmp_path_factory.mktemp("graph"), steps, random.Random(seed))
@@ -220,14 +220,13 @@ def raising(*_):
 
 
 @pytest.mark.parametrize("servable", [Plain, Prompt], ids=["plain", "promise"])
-def test_an_observer_that_raises_ends_the_request_and_not_its_time(tmp_path, servable):
+def test_an_observer_that_raises_is_logged_and_harms_no_request(tmp_path, servable, caplog):
     one = model("x: float32 2", "y: float32 2")
     servables = {"good": servable(same), "bad": servable(same)}
     subject = pipeline(tmp_path, PAIR, {"good": one, "bad": one}, servables, observe=raising)
-    start = time.monotonic()
-    with pytest.raises(InferdError, match="not foreseen"):
-        ask(subject, x=X)
-    assert time.monotonic() - start < 5
+
+    assert np.array_equal(ask(subject, x=X).outputs["y"], X)
+    assert [r.message for r in caplog.records] == ["an observer of steps failed"] * 2
 
 
 @pytest.mark.parametrize("more", ["", ", timeout: 10ms"], ids=["refused", "late"])

@@ -251,6 +251,22 @@ def test_a_step_is_asked_under_its_own_names_for_what_is_used(tmp_path):
     assert time.monotonic() + 3 < asked.deadline < time.monotonic() + 5
 
 
+@pytest.mark.parametrize("rows", [1, 3], ids=["one row", "rows"])
+def test_nothing_is_copied_between_steps(tmp_path, rows):
+    kept = []
+
+    def keeps(inputs):
+        kept.append(inputs["x"])
+        return {"y": inputs["x"]}
+
+    subject, _ = chain(tmp_path, Plain(keeps), Prompt(keeps))
+    given = np.zeros((rows, 2), np.float32)
+    outputs = ask(subject, x=given).outputs
+
+    assert len(kept) == 2
+    assert all(np.shares_memory(given, array) for array in (*kept, outputs["y"]))
+
+
 def test_no_step_can_change_a_constant_for_others(tmp_path):
     def careless(inputs):
         with pytest.raises(ValueError, match="read-only"):

@@ -2,15 +2,22 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.execution.workers import probe_spec
 from tests.routing.pipeline.running import Plain, ask, nothing_left, pipeline, request, texts
 from tests.routing.pipeline.written import function, model
+from tests.scheduling.test_streamed import SOURCE
 
+from inferd.control.curves import CurveStore
+from inferd.control.loader import Loader, LoadSettings
 from inferd.core.errors import DeadlineExceeded, ModelFailed
 from inferd.core.message import collected
 from inferd.core.servable import answer_all
+from inferd.routing.pipeline.plan import Callee
+from inferd.routing.table import RouteTable
 
 TEXT = """
     inputs: [x]
@@ -349,3 +356,67 @@ def test_streams_side_by_side_do_not_meet(tmp_path):
 
     answers = asyncio.run(main())
     assert [a.outputs["reply"].tolist() for a in answers] == [[b"%d" % i * 5] for i in range(50)]
+
+
+# -- over a real generator ------------------------------------------------------------------------
+
+
+def made(notes):
+    """Return how many pieces the generator made for each of the requests here that ended."""
+    rows = [line.rsplit(" ", 1) for line in notes.read_text().splitlines()]
+    return [int(count) for word, count in rows if word == "hi"]
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"], ids=str)
+def test_a_generator_in_a_worker_goes_out_in_pieces_and_stops_when_closed(tmp_path, executor):
+    notes = tmp_path / "notes"
+    spec = probe_spec(tmp_path, SOURCE)
+    spec = replace(spec, options={**spec.options, "parameters": {"notes": str(notes)}})
+    text = """
+        inputs: [x]
+        steps:
+          find: {python: "s:find", inputs: {x: x}}
+          write: {model: llm, inputs: {word: find.text}}
+        outputs: {reply: write.output, found: find.text}
+    """
+
+    async def main():
+        loader = Loader(
+            RouteTable(), LoadSettings(instances=1, executor=executor), CurveStore(None)
+        )
+        version = (await loader.load(spec)).version
+        try:
+            (output,) = version.signature.outputs
+            callees = {
+                "find": function("x: bytes", "text: bytes"),
+                "write": Callee(version.signature, True, plan=version.plan),
+            }
+            servables = {"find": Plain(lambda i: {"text": i["x"]}), "write": version.servable}
+            subject = pipeline(
+                tmp_path, text.replace("write.output", f"write.{output.name}"), callees, servables
+            )
+            response = await subject(request(x=X, _parameters={"count": 3}))
+            pieces = shown([piece async for piece in response.chunks])
+            slow = await subject(request(x=X, _parameters={"count": 1000, "pause": 0.01}))
+            await anext(slow.chunks)
+            await slow.chunks.aclose()
+            with pytest.raises(ModelFailed, match="step 'write': .*it broke"):
+                async for _ in (await subject(request(x=X, _parameters={"fail": 1}))).chunks:
+                    pass
+            async with asyncio.timeout(10):
+                while subject.busy or len(made(notes)) < 3:
+                    await asyncio.sleep(0.01)
+            return pieces, response.timings
+        finally:
+            await loader.stop(2.0)
+
+    pieces, timings = asyncio.run(main())
+    assert pieces == [
+        {"reply": [b"hi0 "], "found": [b"hi"]},
+        {"reply": [b"hi1 "]},
+        {"reply": [b"hi2 "]},
+    ]
+    assert [s.name for s in timings.steps] == ["find", "write"]
+    assert timings.run > 0.3, "that of the model is in it"
+    assert {1, 3} <= set(made(notes))
+    assert max(made(notes)) < 100

@@ -82,6 +82,14 @@ def test_a_slow_replica_is_asked_less_but_not_never():
     assert choose([quick, slow], draw, 0.0) is slow
 
 
+def test_latencies_that_are_alike_send_nobody_to_one_replica_alone():
+    every = [Replica(latency=0.0010), Replica(latency=0.0015)]
+    draw = random.Random(3).randrange
+    asked = Counter(choose(every, draw, 0.0) for _ in range(1000))
+
+    assert all(400 < asked[r] < 600 for r in every)
+
+
 def test_what_is_known_fades_while_nothing_is_asked():
     load = Load()
     load.answered(1.0, 100.0)

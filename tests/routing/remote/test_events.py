@@ -29,7 +29,22 @@ def test_events_are_read_however_they_are_cut(size):
 def test_an_event_without_an_end_is_refused(monkeypatch):
     monkeypatch.setattr(events, "MOST_BYTES", 100)
     with pytest.raises(InvalidInput, match="longer than 100"):
-        list(Events().feed(b"data: " + b"x" * 200))
+        list(Events().feed(b"data: " + b"x" * 200 + b"\n"))
+    cut = Events()
+    with pytest.raises(InvalidInput, match="longer than 100"):
+        for _ in range(1000):
+            list(cut.feed(b"data: xyz"))
+
+
+def test_a_line_in_very_many_parts_is_read_whole():
+    cut = Events()
+    for _ in range(1000):
+        assert list(cut.feed(b"")) == []
+    assert list(cut.feed(b"data: ")) == []
+    for _ in range(1000):
+        assert list(cut.feed(b"ab")) == []
+
+    assert list(cut.feed(b"\n\n")) == [b"ab" * 1000]
 
 
 def test_a_piece_has_a_batch_of_one():

@@ -74,7 +74,9 @@ def test_scalars_and_fixed_shapes_pass_through(url):
 
 
 def test_large_tensors_are_views_of_what_was_received(url):
-    inputs = every_datatype(2, 2) | {"float32": np.linspace(0, 1, 4_000_000, dtype=np.float32).reshape(2, -1)}
+    inputs = every_datatype(2, 2) | {
+        "float32": np.linspace(0, 1, 4_000_000, dtype=np.float32).reshape(2, -1)
+    }
 
     async def main():
         async with serving(url, name="echo", model="Echo") as model:

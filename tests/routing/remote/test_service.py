@@ -95,12 +95,13 @@ def test_a_host_that_hangs_is_given_up_at_the_deadline_and_then_left_out():
     async def main():
         async with replicas("hanging", "good") as (bad, good):
             async with asking(bad.url, good.url) as model:
-                await asyncio.gather(*(outcome(model, 0.3) for _ in range(40)))
+                # A second is enough for any replica, however slow this machine is now.
+                await asyncio.gather(*(outcome(model, 1.1) for _ in range(40)))
                 states = {r.site.endpoint.port: r.standing.state for r in model.service.replicas}
                 assert states == {bad.port: EJECTED, good.port: UP}
                 bad.ready = False
                 asked = bad.count
-                assert [await outcome(model, 0.3) for _ in range(100)] == [GOOD] * 100
+                assert [await outcome(model) for _ in range(100)] == [GOOD] * 100
                 assert bad.count == asked
 
     run(main())

@@ -173,9 +173,7 @@ class Flow:
     def _skip(self, line: Line) -> None:
         now = self.now()
         self._steps.append(StepTiming(line.name, now, now, skipped=True))
-        observe = self._course.observe
-        if observe is not None:
-            observe(line.name, 0.0, None, True)
+        self._observe(line.name, 0.0, None, skipped=True)
         self._done(line)
 
     def _done(self, line: Line) -> None:
@@ -217,9 +215,18 @@ class Flow:
         now, name = self.now(), run.name
         self._steps.append(StepTiming(name, run.start, now, timings, kind, False, run.trace))
         add(self.timings, timings)
+        self._observe(name, now - run.start, kind)
+
+    def _observe(
+        self, name: str, seconds: float, kind: str | None, *, skipped: bool = False
+    ) -> None:
         observe = self._course.observe
-        if observe is not None:
-            observe(name, now - run.start, kind, False)
+        if observe is None:
+            return
+        try:
+            observe(name, seconds, kind, skipped)
+        except Exception as error:  # no reason for a request to fail, or to end half
+            log.error("an observer of steps failed", exc=error, step=name)
 
     def ended(self, run: StepRun, values: list[np.ndarray]) -> None:
         """Keep a step's outputs and go on."""

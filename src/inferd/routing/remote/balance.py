@@ -19,6 +19,9 @@ from typing import Protocol, TypeVar
 DECAY = 5.0
 """Seconds after which an old latency counts for a third."""
 
+ALIKE = 2.0
+"""Latencies within this factor say nothing of two replicas."""
+
 Draw = Callable[[int], int]
 """Returns a random number below its argument (``random.randrange``)."""
 
@@ -78,9 +81,12 @@ def choose(among: Sequence[R], draw: Draw, now: float) -> R:
 
 
 def lighter(one: R, other: R, now: float) -> R:
-    """Return who has less to do, ``one`` where they are equal."""
+    """Return who has less to do, ``one`` where they are equal.
+
+    Latencies that are alike count as equal: else a service with little to do would ask one replica only.
+    """
     a, b = one.load, other.load
     slow_a, slow_b = a.latency(now), b.latency(now)
-    if slow_a is None or slow_b is None:
+    if slow_a is None or slow_b is None or ALIKE * min(slow_a, slow_b) >= max(slow_a, slow_b):
         return one if a.in_flight <= b.in_flight else other
     return one if (a.in_flight + 1) * slow_a <= (b.in_flight + 1) * slow_b else other

@@ -23,22 +23,27 @@ from inferd.core.tensor import Tensors, as_bytes
 MOST_BYTES = 64 << 20
 """The longest event that is read."""
 
+_JOIN = 64  # parts of a line that may lie apart: so its length is looked at now and then
+
 
 class Events:
     """Cuts bytes, as they come, into the data of events."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take bytes; yield the data of every event that they complete; raises ``InvalidInput``."""
-        whole = self._rest + chunk
+        self._rest.append(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk and len(self._rest) < _JOIN:
+            return  # a long line is put together once, not with each of its parts
+        whole = b"".join(self._rest)
         held = whole.endswith(b"\r")  # perhaps half of a line's end
         lines = (whole[:-1] if held else whole).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *done, rest = lines.split(b"\n")
-        self._rest = rest + b"\r" if held else rest
+        self._rest = [rest + b"\r" if held else rest]
         for line in done:
             if line.startswith(b"data:"):
                 part = line[5:].removeprefix(b" ")
@@ -47,7 +52,7 @@ class Events:
             elif not line and self._data:
                 data, self._data, self._size = b"\n".join(self._data), [], 0
                 yield data
-        if self._size + len(self._rest) > MOST_BYTES:
+        if self._size + len(self._rest[0]) > MOST_BYTES:
             raise InvalidInput(f"an event is longer than {MOST_BYTES} bytes")
 
 

@@ -166,19 +166,22 @@ class GRPCWire:
             raise failure.garbled(self._service, self._where, error.message) from None
 
     async def ready(self, seconds: float) -> bool:
-        return await self._flag("ServerReady", {}, seconds)
+        try:
+            return await self._flag("ServerReady", {}, seconds)
+        except Failure:
+            return False
 
     async def model_ready(self, seconds: float) -> bool:
         named = {"name": self._model, "version": self._version}
         return await self._flag("ModelReady", named, seconds)
 
     async def _flag(self, name: str, named: dict[str, str], seconds: float) -> bool:
+        request = inference(f"{name}Request")(**named).SerializeToString()
+        body, _ = await self._ask(name, request, seconds)
         try:
-            request = inference(f"{name}Request")(**named).SerializeToString()
-            body, _ = await self._ask(name, request, seconds)
             return bool(parse(inference(f"{name}Response"), body).ready)
-        except (Failure, InferdError):
-            return False
+        except InferdError as error:
+            raise failure.garbled(self._service, self._where, error.message) from None
 
     # -- asking ------------------------------------------------------------------------------------
 

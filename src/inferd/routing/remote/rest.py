@@ -74,6 +74,8 @@ class RestWire:
 
     async def model_ready(self, seconds: float) -> bool:
         answer = await self._ask(self._head(f"{self._path}/ready"), seconds)
+        if answer.status == 404:  # the refusal says what is not there
+            raise self._refused(answer)
         return answer.status == 200
 
     def _head(self, path: str) -> list[Buffer]:
