@@ -477,3 +477,32 @@ def test_what_is_unloaded_waits_for_requests_on_their_way_to_it(tmp_path):
         await subject.stop(1.0)
 
     run(main)
+
+
+def test_a_transform_that_needs_a_library_runs_in_the_worker(tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.models.WordLevel({"the": 0, "cat": 1, "sat": 2}, unk_token="the")
+    (tmp_path / "app").mkdir()
+    tokenizers.Tokenizer(words).save(str(tmp_path / "app/tokenizer.json"))
+    text = """
+inputs: {ids: {dtype: int64, shape: [-1]}}
+steps:
+  say: {transform: [decode_tokens], inputs: {ids: ids}}
+outputs: {text: say.text}
+"""
+
+    async def main(pids):
+        subject = models(executor="process")
+        pipeline = await subject.load(app(tmp_path, text))
+        assert pipeline.describe()["in_front"] == []
+        servable = subject.table.find("app").servable
+        for ids, said in (([1, 2], b"cat sat"), ([0, 1], b"the cat")):
+            answer = await servable(Request("app", {"ids": np.array([ids])}, deadline=float("inf")))
+            assert answer.outputs["text"].tolist() == [said]
+        pids += [e.describe()["pid"] for e in pipeline.worker.executors]
+        (tmp_path / "app/tokenizer.json").write_text("{")
+        with pytest.raises(InferdError, match=r"tokenizer\.json"):
+            await subject.replace(app(tmp_path, text))
+        await subject.stop(1.0)
+
+    run(main)

@@ -1,7 +1,8 @@
 """Pipelines on a real server, asked by the clients of every dialect as a model is."""
 
-import contextlib
 import json
+import socket
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -9,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from tests.server.applications import everything, reading, write
-from tests.system.serving import run, serving
+from tests.system.serving import run, serving, until
 
 from inferd import Client
 from inferd.codecs.protobuf.messages import serving as messages
@@ -283,9 +284,7 @@ def test_a_pipeline_streams_as_a_model_does(url, model, told):
 
 @TELLS
 def test_openai_s_client_gets_completions_of_a_pipeline(url, model, told):
-    with contextlib.closing(
-        openai.OpenAI(base_url=f"{url}/v1", api_key="-", max_retries=0)
-    ) as client:
+    with closing(openai.OpenAI(base_url=f"{url}/v1", api_key="-", max_retries=0)) as client:
         whole = client.completions.create(model=model, prompt="Ann")
         assert whole.choices[0].text == told
         with client.completions.create(model=model, prompt="Ann", stream=True) as stream:
@@ -328,6 +327,26 @@ def test_the_only_pipeline_answers_where_none_is_named(tmp_path):
         answer = server.ask("/invocations", body=json.dumps({"instances": [asked]}), headers=JSON)
         assert answer.json["predictions"][0]["sum"] == 28, answer.body
         assert server.ask("/ping").status == 200
+
+
+def test_it_waits_for_a_service_and_answers_once_that_is_there(tmp_path):
+    folder = everything(tmp_path / "models")
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    deployment = tmp_path / "deployment.yaml"
+    deployment.write_text(f"services:\n  double: {{url: 'http://127.0.0.1:{port}'}}\n")
+    with serving(tmp_path / "front", folder / "same", "--deployment", deployment) as front:
+        asked = front.ask(data=[1, 2, 3, 4])
+        assert (asked.status, "waits for model 'double'" in asked.json["error"]["message"]) == (
+            503,
+            True,
+        )
+        with serving(tmp_path / "back", folder / "reading" / "double", "--port", port):
+            until(lambda: front.ask("/readyz").status == 200, 15)
+            assert front.ask(data=[1, 2, 3, 4]).result == [3, 5, 7, 9]
+        gone = front.ask(data=[1, 2, 3, 4])
+        assert (gone.status, "step 'double'" in gone.json["error"]["message"]) == (503, True)
 
 
 @pytest.mark.parametrize(

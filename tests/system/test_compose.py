@@ -22,6 +22,15 @@ from tritonclient.utils import InferenceServerException
 pytestmark = pytest.mark.timeout(400)
 
 RATE = 50
+RETRIES = {
+    "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}  # fmt: skip
+"""gRPC's own retry policy: NGINX never sends a call again that it has sent."""
+POLICY = (
+    "grpc.service_config",
+    json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]}),
+)
 ROW = [1.0, 2.0, 3.0, 4.0]
 CHAIN = "/models/chain/predict"
 
@@ -161,7 +170,7 @@ class Traffic:
         return self
 
     async def _calls(self, over):
-        client = aio.InferenceServerClient(self._address)
+        client = aio.InferenceServerClient(self._address, channel_args=[POLICY])
         pending = set()
         try:
             while not over.is_set():

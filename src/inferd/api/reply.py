@@ -64,6 +64,8 @@ class PredictingDoor:
         inputs = decoded.inputs
         if inputs is None or decoded.outputs is not None:
             return None
+        if decoded.parameters and target.version.parts:  # a step may generate, and heed them
+            return None
         reply = Reply(inference, call, target, decoded, deliver)
         priority = call.priority if decoded.priority is None else decoded.priority
         handle = begin(inputs, reply, call.deadline, priority, call.id)

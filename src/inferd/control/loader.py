@@ -241,7 +241,10 @@ class Loader:
             loaded.curve, releases_gil=loaded.releases_gil, cpus=usable_cpus(), slots=slots,
             instances=self._settings.instances, threads=threads,
         )  # fmt: skip
-        return replace(found, instances=min(max(found.instances, low), high))
+        found = replace(found, instances=min(max(found.instances, low), high))
+        if not loaded.curve.points and found.instances == 1:  # steps are not measured, and mostly quick
+            found = replace(found, prefetch=1)
+        return found
 
     def _kind(self, spec: ModelSpec) -> str:
         return spec.executor or self._settings.executor

@@ -3,15 +3,23 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import time
 
 import numpy as np
 import pytest
-from tests.routing.remote.asking import descriptors, request, run, serving
+from tests.routing.remote.asking import descriptors, request, run, serving, spec_of
 from tests.routing.remote.peers import METADATA, replicas
 
 from inferd.codecs.oip_described import describe
-from inferd.core.errors import DeadlineExceeded, InferdError, ModelFailed, Overloaded, Unavailable
+from inferd.core.errors import (
+    DeadlineExceeded,
+    InferdError,
+    MissingExtra,
+    ModelFailed,
+    Overloaded,
+    Unavailable,
+)
 from inferd.routing.remote import service as service_module
 from inferd.routing.remote.ejection import DOWN, EJECTED, UP
 from inferd.routing.remote.servable import RemoteModel
@@ -306,6 +314,13 @@ def test_failing_requests_leave_nothing(mood):
     run(main())
 
 
+def test_without_the_extra_grpc_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "inferd.routing.remote.grpc", None)
+
+    with pytest.raises(MissingExtra, match=r"service 'work'.*grpcio"):
+        service_module.Service(spec_of("grpc://127.0.0.1:1"))
+
+
 # -- names -----------------------------------------------------------------------------------------
 
 
@@ -392,8 +407,6 @@ def test_a_name_that_is_not_resolved_yet_is_told():
 async def serving_unresolved():
     async def resolver(host, port):
         raise OSError("no such name")
-
-    from tests.routing.remote.asking import spec_of
 
     service = service_module.Service(spec_of("http://nowhere.internal:1"), resolver=resolver)
     await service.start()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from inferd.core.clock import Clock, monotonic
+from inferd.core.errors import MissingExtra
 from inferd.routing.remote.balance import Draw, Load, choose
 from inferd.routing.remote.breaker import Breaker
 from inferd.routing.remote.budget import RetryBudget
@@ -225,7 +226,11 @@ def wires(spec: ServiceSpec) -> MakeWire:
     if spec.protocol == HTTP:
         context = client_context(files.ca, files.cert, files.key) if _secure(spec) else None
         return lambda site: _rest(spec, site, context)
-    from inferd.routing.remote.grpc import GRPCWire, credentials
+    try:
+        from inferd.routing.remote.grpc import GRPCWire, credentials
+    except ImportError:
+        what = f"{spec.where}: service {spec.name!r}" if spec.where else f"service {spec.name!r}"
+        raise MissingExtra("grpcio", "grpc", what=what) from None
 
     secure = credentials(files) if _secure(spec) else None
     return lambda site: GRPCWire(
