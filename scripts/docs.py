@@ -25,7 +25,7 @@ PARTS: dict[str, str] = {
     "metrics": "inferd.telemetry.table:markdown",
     "modelfile": "inferd.repository.modelfile:reference",
     "parity": "inferd.api.dialects:markdown",
-    "pipelines": "inferd.routing.pipeline.keys:reference",
+    "pipelines": "inferd.routing.pipeline.definition.keys:reference",
     "routes_control": "inferd.api.routes:control_table",
     "routes_oip": "inferd.api.routes:oip_table",
     "routes_openai": "inferd.api.routes:openai_table",

@@ -27,7 +27,7 @@ from inferd.codecs.results import Results
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.control.models import Models
-from inferd.control.pipelines import Pipelines
+from inferd.control.pipeline.loader import Pipelines
 from inferd.control.sources import chosen
 from inferd.core.clock import monotonic
 from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest

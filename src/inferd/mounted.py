@@ -19,7 +19,7 @@ from inferd.config.settings import Settings
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader
 from inferd.control.models import Models
-from inferd.control.pipelines import Pipelines
+from inferd.control.pipeline.loader import Pipelines
 from inferd.control.sources import read_specs
 from inferd.core.errors import InvalidInput
 from inferd.execution.offload import CodecPool

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from tests.control.test_loader import run
-from tests.control.test_pipelines import ask, models
+from tests.control.pipeline.test_loader import ask, models
 from tests.server.applications import READING, SAME, everything, write
 
 from inferd.control.models import apart

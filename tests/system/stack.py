@@ -117,9 +117,9 @@ class Stack:
         pid = self.engine.inspect(self.container(service), ".State.Pid")
         os.kill(pid, signal.SIGKILL)
 
-    def roll(self, *services):
-        """Restart services: new containers, healthy before this returns."""
-        self.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", *services)
+    def roll(self, service):
+        """Restart one service: a new container, healthy before this returns."""
+        self.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", service)
 
     def logs(self, service=None):
         """Return the logs of a service, or of all, for messages."""

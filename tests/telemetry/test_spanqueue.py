@@ -85,6 +85,24 @@ def test_a_full_batch_does_not_wait_for_the_interval(queue, exporter):
     until(lambda: spans.exported == 4)
 
 
+def test_the_thread_rests_between_batches_that_cost_time(queue, exporter):
+    begun = []
+
+    def export(spans, epoch):
+        begun.append(time.monotonic())
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+
+    exporter.export = export
+    spans = queue(interval=0.01, batch=1)
+    for _ in range(3):
+        spans.record(span())
+    until(lambda: len(begun) == 3)
+
+    assert begun[2] - begun[0] > 2 * 0.05 * 3.9  # two batches and a rest thrice as long after each
+
+
 def test_what_waits_leaves_when_it_is_closed(queue, exporter):
     spans = queue(interval=600)
     for _ in range(10):

@@ -72,7 +72,7 @@ def show_command(
     """Show the pipeline at ``path``."""
     from inferd.codecs.json import dumps
     from inferd.routing.pipeline import show
-    from inferd.routing.pipeline.file import read_pipeline
+    from inferd.routing.pipeline.definition.file import read_pipeline
     from inferd.routing.pipeline.times import table
 
     try:
@@ -102,7 +102,7 @@ def show_command(
 
 def _find(path: Path, model: str | None) -> Path:
     """Return the file that is meant; raises ``NotFound``, ``InvalidInput`` where there are several."""
-    from inferd.routing.pipeline.file import FILE, find_pipeline, own_name
+    from inferd.routing.pipeline.definition.file import FILE, find_pipeline, own_name
 
     found = find_pipeline(path)
     if found is not None and model in (None, own_name(found)):
@@ -127,7 +127,7 @@ def _measured(
     from inferd.core.clock import monotonic
     from inferd.core.message import Request, StepTiming
     from inferd.embed import load
-    from inferd.routing.pipeline.file import own_name
+    from inferd.routing.pipeline.definition.file import own_name
     from inferd.routing.pipeline.times import step_times
 
     name = own_name(spec.file)

@@ -12,8 +12,8 @@ from inferd.config.settings import Settings
 from inferd.control.curves import CurveStore
 from inferd.control.loader import LoadedModel, Loader, LoadSettings
 from inferd.control.models import apart
-from inferd.control.pipeline import LoadedPipeline
-from inferd.control.pipelines import Pipelines
+from inferd.control.pipeline.loaded import LoadedPipeline
+from inferd.control.pipeline.loader import Pipelines
 from inferd.control.sources import read_specs
 from inferd.core.errors import InferdError, ModelFileError
 from inferd.repository.spec import ModelSpec

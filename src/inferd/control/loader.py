@@ -242,7 +242,9 @@ class Loader:
             instances=self._settings.instances, threads=threads,
         )  # fmt: skip
         found = replace(found, instances=min(max(found.instances, low), high))
-        if not loaded.curve.points and found.instances == 1:  # steps are not measured, and mostly quick
+        if (
+            not loaded.curve.points and found.instances == 1
+        ):  # steps are not measured, and mostly quick
             found = replace(found, prefetch=1)
         return found
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from inferd.control.loader import LoadedModel, Loader
-from inferd.control.pipeline import LoadedPipeline
-from inferd.control.pipelines import Pipelines
+from inferd.control.pipeline.loaded import LoadedPipeline
+from inferd.control.pipeline.loader import Pipelines
 from inferd.core.errors import InferdError
 from inferd.repository.spec import PIPELINE, ModelSpec
 from inferd.routing.table import RouteTable

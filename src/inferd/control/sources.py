@@ -9,7 +9,7 @@ from inferd.core.errors import InferdError, InvalidInput
 from inferd.repository.layout import find
 from inferd.repository.spec import PIPELINE, ModelSpec
 from inferd.repository.store import scan
-from inferd.routing.pipeline.file import read_pipeline
+from inferd.routing.pipeline.definition.file import read_pipeline
 from inferd.routing.pipeline.spec import ModelCall
 from inferd.runtimes.detect import Detector
 

@@ -30,7 +30,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from typing import Any
-from typing import Any
 
 
 class InferdError(Exception):

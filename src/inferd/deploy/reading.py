@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from inferd.control import sources
 from inferd.repository.spec import PIPELINE, ModelSpec
-from inferd.routing.pipeline.file import read_pipeline
+from inferd.routing.pipeline.definition.file import read_pipeline
 from inferd.routing.pipeline.spec import PipelineSpec, TransformCall
 
 

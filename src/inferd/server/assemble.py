@@ -18,7 +18,7 @@ from inferd.config.settings import Settings
 from inferd.control.curves import CurveStore
 from inferd.control.loader import Loader, LoadSettings
 from inferd.control.models import Models
-from inferd.control.pipelines import Pipelines
+from inferd.control.pipeline.loader import Pipelines
 from inferd.control.services import Services, local
 from inferd.control.sources import read_specs
 from inferd.core.tensor import Tensors

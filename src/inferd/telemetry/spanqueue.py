@@ -24,8 +24,11 @@ log = Log("tracing")
 MOST = 8192
 """Requests (and what else records spans by itself) that may wait."""
 
-BATCH = 128
-"""How many of them are exported at a time."""
+BATCH = 32
+"""How many of them are exported at a time: writing them holds up the loop, which shares the interpreter."""
+
+REST = 3.0
+"""How many times as long as it computed the thread rests: it takes a quarter of a core at most."""
 
 INTERVAL = 1.0
 QUIET = 60.0
@@ -68,7 +71,7 @@ class SpanQueue:
         self._quiet = quiet
         self._spans: deque[Span] = deque()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._exporter: Exporter | None = None
         self._thread: threading.Thread | None = None
         self._leaving = 0
@@ -82,7 +85,7 @@ class SpanQueue:
     def record(self, span: Span) -> None:
         """Take a span that is over."""
         spans = self._spans
-        if self._closing or len(spans) >= self._most:
+        if len(spans) >= self._most or self._closing.is_set():
             self.dropped += 1
             return
         spans.append(span)
@@ -97,7 +100,7 @@ class SpanQueue:
 
     def close(self, timeout: float) -> None:
         """Export what waits, for so many seconds at most; idempotent."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -118,7 +121,7 @@ class SpanQueue:
         assert exporter is not None
         while True:
             if not spans:
-                if self._closing:
+                if self._closing.is_set():
                     return
                 self._wake.wait(self._interval)
                 self._wake.clear()
@@ -127,6 +130,7 @@ class SpanQueue:
     def _export(self, exporter: Exporter) -> None:
         while taken := self._taken():
             self._leaving = len(taken)
+            begin = time.thread_time()
             try:
                 made = [inner for span in taken for inner in expanded(span)]
                 self._leaving = len(made)
@@ -137,6 +141,7 @@ class SpanQueue:
             else:
                 self.exported += self._leaving
             self._leaving = 0
+            self._closing.wait((time.thread_time() - begin) * REST)
 
     def _taken(self) -> list[Span]:
         """Return what is to be exported next; who closes the queue may empty it meanwhile."""

@@ -8,8 +8,8 @@ from tests.routing.pipeline.written import read
 
 from inferd.core.errors import InferdError
 from inferd.core.message import Request, Response, Timings
+from inferd.routing.pipeline.check.typing import plan
 from inferd.routing.pipeline.run import Pipeline
-from inferd.routing.pipeline.typing import plan
 from inferd.scheduling.admission import QueueLimits
 
 

@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from tests.routing.pipeline.test_typing import CALLEES
+from tests.routing.pipeline.check.test_typing import CALLEES
 from tests.routing.pipeline.written import read
 
 from inferd.routing.pipeline import show
-from inferd.routing.pipeline.typing import plan
+from inferd.routing.pipeline.check.typing import plan
 
 TEXT = """\
 description: reads the text of a picture
@@ -61,7 +61,7 @@ def test_a_file_is_shown_by_level(spec):
 
 
 def test_a_plan_is_shown_with_types(tmp_path):
-    from tests.routing.pipeline.test_typing import OCR
+    from tests.routing.pipeline.check.test_typing import OCR
 
     text = show.text(show.to_json((spec := read(tmp_path, OCR)), plan(spec, CALLEES)))
 
@@ -122,7 +122,7 @@ def test_the_json_form_says_all_of_it(spec):
 
 
 def test_the_json_form_of_a_plan_has_types(tmp_path):
-    from tests.routing.pipeline.test_typing import OCR
+    from tests.routing.pipeline.check.test_typing import OCR
 
     found = show.to_json((spec := read(tmp_path, OCR)), plan(spec, CALLEES))
 

@@ -4,7 +4,7 @@ import textwrap
 
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import dtype_named
-from inferd.routing.pipeline.file import read_pipeline
+from inferd.routing.pipeline.definition.file import read_pipeline
 from inferd.routing.pipeline.plan import Callee
 
 

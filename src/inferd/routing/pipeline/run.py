@@ -18,10 +18,10 @@ from inferd.core.errors import InferdError
 from inferd.core.message import ADMITTED, Request, Response, Timings
 from inferd.core.servable import Promise, Servable, answer_all
 from inferd.core.tensor import Tensors
-from inferd.routing.pipeline.flow import Asked, Course, Flow
-from inferd.routing.pipeline.gate import Gate
+from inferd.routing.pipeline.execute.flow import Asked, Course, Flow
+from inferd.routing.pipeline.execute.gate import Gate
+from inferd.routing.pipeline.execute.wiring import wired
 from inferd.routing.pipeline.plan import PipelinePlan
-from inferd.routing.pipeline.wiring import wired
 from inferd.scheduling.admission import QueueLimits
 from inferd.scheduling.parts import join, no_rows, split
 from inferd.scheduling.validate import Validator

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from inferd.config.units import format_duration
-from inferd.routing.pipeline import edges, graph
-from inferd.routing.pipeline.file import own_name
+from inferd.routing.pipeline.check import edges, graph
+from inferd.routing.pipeline.definition.file import own_name
 from inferd.routing.pipeline.plan import PipelinePlan
 from inferd.routing.pipeline.spec import (
     Constant,

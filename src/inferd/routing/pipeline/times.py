@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from inferd.core.message import StepTiming
-from inferd.routing.pipeline import graph
+from inferd.routing.pipeline.check import graph
 from inferd.routing.pipeline.spec import PipelineSpec
 
 Run = Sequence[StepTiming]

@@ -1,0 +1,1 @@
+"""Loading pipelines: their parts, their own steps, and who answers each step now."""

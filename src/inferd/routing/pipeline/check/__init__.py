@@ -1,0 +1,1 @@
+"""Order and types: a ``PipelineSpec`` checked into a ``PipelinePlan``."""

@@ -1,0 +1,84 @@
+"""What a pipeline is from outside: signature, batch plan, and the step whose answer goes out in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from inferd.core.plan import BatchPlan
+from inferd.core.signature import Signature
+from inferd.routing.pipeline.check import edges, graph
+from inferd.routing.pipeline.plan import Callee
+from inferd.routing.pipeline.spec import Node, Outlet, PipelineSpec, StepSpec, Value
+
+
+def signature(
+    inputs: Mapping[str, Value], outlets: Sequence[Outlet], *, straight: bool
+) -> Signature:
+    """Return the external signature: each type with a batch axis before it.
+
+    Rows of one request run through the graph one by one, so an output with a free axis may be of another
+    shape in each: the signature is ragged, but where all rows go ``straight`` through models that
+    answer a batch in one shape.
+    """
+    ragged = not straight and any(-1 in outlet.value.shape for outlet in outlets)
+    return Signature(
+        tuple(edges.spec(name, value, batched=True) for name, value in inputs.items()),
+        tuple(edges.spec(o.spec.name, o.value, batched=True) for o in outlets),
+        ragged=ragged,
+    )
+
+
+def batch_plan(signature: Signature) -> BatchPlan:
+    """Return how rows may come together: those of one request must agree in their free axes."""
+    axes = (
+        (spec.name, axis)
+        for spec in signature.inputs
+        for axis, size in enumerate(spec.shape)
+        if axis and size < 0
+    )
+    return BatchPlan(key_axes=tuple(axes), split=signature.ragged)
+
+
+def streaming(
+    spec: PipelineSpec, nodes: Sequence[Node], callees: Mapping[str, Callee]
+) -> str | None:
+    """Return the step whose answer goes out in pieces: it streams, and nothing but outputs uses it.
+
+    The last one where there are several: the answers of others are collected, as are those of mapped
+    steps and of steps with a fallback, which could not stand in for an answer that has begun.
+    """
+    needed = {name for node in nodes for name in node.needs}
+    given = {ref.step for output in spec.outputs for ref in graph.of_feed(output.feed)}
+    found = [
+        node.spec.name
+        for node in nodes
+        if node.spec.name in given - needed and _in_pieces(node.spec, callees)
+    ]
+    return found[-1] if found else None
+
+
+def _in_pieces(step: StepSpec, callees: Mapping[str, Callee]) -> bool:
+    callee = callees.get(step.name)
+    return callee is not None and callee.streams and not step.mapped and step.fallback is None
+
+
+def goes_straight(
+    nodes: Sequence[Node], callees: Mapping[str, Callee], streams: str | None
+) -> bool:
+    """Return whether requests of several rows go through as they are, batch by batch.
+
+    So it is where all steps are batched models that answer a batch in one shape, none is mapped, has a
+    condition or streams.
+    """
+    if streams is not None:
+        return False
+    for node in nodes:
+        callee = callees.get(node.spec.name)
+        if callee is None or not node.batched or node.spec.mapped or node.spec.when is not None:
+            return False
+        if callee.streams or callee.splits or node.optional:
+            return False
+        stands_in = callee.fallback
+        if stands_in is not None and (not stands_in.batched or Callee(stands_in).splits):
+            return False
+    return True

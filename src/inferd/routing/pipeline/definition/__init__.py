@@ -1,0 +1,1 @@
+"""What a user writes: ``pipeline.yaml`` read into a ``PipelineSpec``."""

@@ -1,0 +1,1 @@
+"""One request through the graph of a ``PipelinePlan``."""
