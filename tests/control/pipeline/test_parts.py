@@ -96,7 +96,7 @@ def test_what_stands_in_lends_its_types(tmp_path):
     standing = written(tmp_path, STANDING)
     function = Callee(Signature((), (), batched=False))
     found = parts.callees(table(("one", "1", FAILED, None), TWO), standing, {"f": function})
-    assert found["a"].signature is XY and found["a"].fallback is None
+    assert found["a"].signature is XY and found["a"].fallback is XY
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def callee_of(
         return Callee(
             version.signature, version.streams, fallback=stands_in, plan=version.plan
         )  # fmt: skip
-    return Callee(stands_in) if stands_in is not None else None
+    return Callee(stands_in, fallback=stands_in) if stands_in is not None else None
 
 
 def _signature(table: RouteTable, call: ModelCall | None) -> Signature | None:
