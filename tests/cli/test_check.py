@@ -67,3 +67,18 @@ def test_a_pipeline_is_shown_with_its_steps(tmp_path, capsys):
 
     assert "reading  version 1  (pipeline)" in text
     assert "steps      cut, double, join, likely, shout" in text
+
+
+def test_what_a_pipeline_has_for_nothing_is_remarked(tmp_path, capsys):
+    app = reading(tmp_path) / "reading"
+    (app / "pipeline.yaml").write_text(
+        "inputs: {x: {dtype: float32, shape: [4]}, n: {dtype: int8, shape: []}}\nsteps:\n"
+        "  double: {model: double, inputs: {x: x}}\n  again: {model: double, inputs: {x: double.y}}\n"
+        "outputs: {y: double.y}\n"
+    )
+    assert main(["check", str(app)]) == 0
+
+    text = capsys.readouterr().out
+
+    assert f"remark: {app}/pipeline.yaml:1: inputs.n: no step takes it" in text
+    assert f"remark: {app}/pipeline.yaml:4: steps.again: no output follows from it" in text

@@ -28,6 +28,22 @@ class Odd(Model):
 """
 
 
+STEPS = """
+import time
+from typing import Annotated
+
+import numpy as np
+
+Row = Annotated[np.ndarray, "float32", (1,)]
+
+
+def odd(x: Row) -> Row:
+    if x[0] > 1e6:
+        time.sleep(1e6)
+    return x
+"""
+
+
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """A server of a model that hangs when it is asked to."""
@@ -72,6 +88,22 @@ def test_a_worker_that_cannot_answer_is_told_from_one_that_does(odd, capsys):
     assert main(["health", odd.admin_url, "--deep", "--timeout", "1s"]) == 1
     assert time.monotonic() - begun < 2
     assert "Odd version 1: requests wait and none is answered" in capsys.readouterr().out
+
+
+def test_a_step_of_a_pipeline_that_cannot_answer_is_told(tmp_path, capsys):
+    (tmp_path / "steps.py").write_text(STEPS)
+    (tmp_path / "pipeline.yaml").write_text(
+        'inputs: [x]\nsteps:\n  odd: {python: "steps:odd", inputs: {x: x}}\noutputs: {y: odd.output}\n'
+    )
+    with serving(tmp_path, tmp_path) as server:
+        assert main(["health", server.admin_url, "--deep", "--timeout", "1s"]) == 0
+        assert ask(server.url, 1, 10) == 200
+        assert ask(server.url, 1e9, 0.2) is None
+        assert main(["health", server.admin_url, "--deep", "--timeout", "1s"]) == 1
+        assert (
+            f"{tmp_path.name} version 1: requests wait and none is answered"
+            in capsys.readouterr().out
+        )
 
 
 def test_a_server_that_is_stopped_does_not_answer_in_time(model, tmp_path, capsys):
@@ -134,7 +166,12 @@ def test_what_is_idle_or_answers_is_well():
     watch(model_of(queued=3), model_of(queued=0))
 
 
-@pytest.mark.parametrize("work", [{"running": 1}, {"queued": 1}], ids=str)
+OWN = {"running": 1, "cost_curve": None, "slowest_own_ms": 1.5, "pipeline": {}, "streams": True}
+
+
+@pytest.mark.parametrize(
+    "work", [{"running": 1}, {"queued": 1}, OWN], ids=["running", "queued", "own steps"]
+)
 def test_what_has_work_and_answers_nothing_is_not(work):
     with pytest.raises(health.Unhealthy, match="m version 1"):
         watch(model_of(**work))
@@ -154,8 +191,10 @@ def test_what_has_no_worker_for_as_long_as_we_look_is_not():
         {"cost_curve": {"points": [{"rows": 1, "seconds": 0.3}]}},
         {"cost_curve": {"points": []}},
         {"instances": []},
+        {"cost_curve": None, "slowest_own_ms": None},
+        {"cost_curve": None, "slowest_own_ms": 150.0},
     ],
-    ids=["streams", "slow", "unmeasured", "elsewhere"],
+    ids=["streams", "slow", "unmeasured", "elsewhere", "no step answered yet", "slow steps"],
 )
 def test_what_tells_nothing_by_its_answers_is_judged_by_its_state(more):
     watch(model_of(running=1, queued=1) | more)

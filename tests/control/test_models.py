@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.control.test_loader import run
 from tests.control.pipeline.test_loader import ask, models
+from tests.control.test_loader import run
 from tests.server.applications import READING, SAME, everything, write
 
 from inferd.control.models import apart

@@ -11,7 +11,7 @@ from tests.routing.remote.peers import METADATA, OTHER, answer, replicas
 from inferd.api.health import Readiness
 from inferd.control import services as services_module
 from inferd.control.services import Services, local
-from inferd.core.errors import ModelFailed, Unavailable
+from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
 from inferd.core.tensor import FP64
 from inferd.repository.spec import ModelSpec
 from inferd.routing.table import LOADING, READY, RouteTable
@@ -151,6 +151,39 @@ def test_metadata_are_read_again_when_the_service_was_down(monkeypatch):
             replica.standing.state = "up"
             await until(lambda: table.find("work").version == "8")
             assert [v.version for v in table.versions("work")] == ["8"]
+
+    run(main())
+
+
+def test_metadata_are_read_again_when_the_only_replica_was_not_reached(monkeypatch):
+    monkeypatch.setattr(services_module, "LEAST", 0.05)
+
+    async def main():
+        async with replicas("good") as (one,), running(one.url) as table:
+            first = table.find("work")
+            (replica,) = first.servable.service.replicas
+            one.mood, one.metadata = "dead", {**METADATA, "versions": ["8"]}
+            with pytest.raises(Unavailable):
+                await first.servable(numbers())
+            assert replica.standing.state == "up"
+            one.mood = "good"
+            await asyncio.sleep(0.2)
+            await first.servable(numbers())
+            await until(lambda: table.find("work").version == "8")
+
+    run(main())
+
+
+def test_a_question_that_fits_and_is_refused_has_the_metadata_read_again(monkeypatch):
+    monkeypatch.setattr(services_module, "LEAST", 0.05)
+
+    async def main():
+        async with replicas("good") as (one,), running(one.url) as table:
+            first = table.find("work")
+            one.mood, one.metadata = "refusing", OTHER
+            with pytest.raises(InvalidInput, match="takes FP64"):
+                await first.servable(numbers())
+            await until(lambda: table.find("work").signature != first.signature)
 
     run(main())
 

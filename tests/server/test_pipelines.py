@@ -259,6 +259,46 @@ def test_each_step_is_measured(server, url):
     assert metrics['inferd_instances{model="reading",state="ready",version="1"}'] == 1
 
 
+def test_the_stages_of_what_is_asked_are_those_of_the_models(server, url):
+    def spent(model):
+        found = server.metrics()
+        names = (f'inferd_stage_seconds_{what}{{model="{model}",stage="{stage}",version="1"}}'
+                 for what in ("count", "sum") for stage in ("queue", "run", "decode"))  # fmt: skip
+        return [found.get(name, 0) for name in names]
+
+    # "whole" asks the model, and a pipeline that asks it again.
+    before = spent("double"), spent("reading")
+    post(url, "/models/same/predict", {"data": [1, 1, 1, 1]})
+    post(url, "/models/whole/predict", {"data": [2, 1, 1, 1]})
+    after = spent("double"), spent("reading")
+    double, reading = (
+        [b - a for a, b in zip(*ab, strict=True)] for ab in zip(before, after, strict=True)
+    )
+    assert double[:3] == [3, 3, 0] and double[4] > 0
+    assert reading[:3] == [1, 1, 0] and reading[4] > double[4] / 10
+
+
+def test_rows_are_accounted_for(server, url):
+    def told():
+        (row,) = httpx.get(f"{url}/v2/models/same/stats").json()["model_stats"]
+        with triton_grpc.InferenceServerClient(server.grpc) as client:
+            (other,) = client.get_inference_statistics("same").model_stats
+        assert (other.inference_count, other.execution_count) == (
+            row["inference_count"], row["execution_count"],
+        )  # fmt: skip
+        return (
+            row["inference_count"],
+            row["execution_count"],
+            row["inference_stats"]["success"]["count"],
+        )
+
+    before = told()
+    post(url, "/models/same/predict", {"data": [1, 1, 1, 1]})
+    post(url, "/models/same/predict", {"data": [[1, 1, 1, 1]] * 3})
+    assert post(url, "/models/same/predict", {"data": BAD.tolist()}).status_code == 500
+    assert [b - a for a, b in zip(before, told(), strict=True)] == [4, 2, 2]
+
+
 def test_the_front_imports_no_library_for_its_steps(server):
     maps = Path(f"/proc/{server.pid}/maps").read_text()
     assert not [lib for lib in ("onnxruntime", "tokenizers") if lib in maps]
@@ -345,6 +385,11 @@ def test_it_waits_for_a_service_and_answers_once_that_is_there(tmp_path):
         with serving(tmp_path / "back", folder / "reading" / "double", "--port", port):
             until(lambda: front.ask("/readyz").status == 200, 15)
             assert front.ask(data=[1, 2, 3, 4]).result == [3, 5, 7, 9]
+            found = front.metrics()
+            assert found['inferd_service_requests_total{outcome="ok",service="double"}'] == 1
+            assert found['inferd_service_replicas{service="double",state="up"}'] == 1
+            assert found['inferd_service_breaker{service="double",state="closed"}'] == 1
+            assert found['inferd_service_retries_total{service="double"}'] == 0
         gone = front.ask(data=[1, 2, 3, 4])
         assert (gone.status, "step 'double'" in gone.json["error"]["message"]) == (503, True)
 

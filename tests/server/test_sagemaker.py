@@ -313,3 +313,34 @@ def test_a_multi_model_container(start, tmp_path):
     assert invoke(server, "[0, 0, 0, 0]").json == [2, 2, 2, 2]
     assert [m["modelName"] for m in server.ask("/models").json["models"]] == ["c3d4"]
     until(lambda: len(server.processes()) == 2, 5)
+
+
+def test_a_multi_model_container_takes_a_pipeline_alone_and_no_application(start, tmp_path):
+    base = tmp_path / "ml" / "models"
+    app = base / "app" / "model"
+    (app / "part" / "1").mkdir(parents=True)
+    models.affine(app / "part" / "1" / "model.onnx", plus=1.0)
+    graph = "inputs: [x]\nsteps:\n  a: {model: part, inputs: {x: x}}\noutputs: {y: a.y}\n"
+    (app / "pipeline.yaml").write_text(graph)
+    (base / "alone" / "model").mkdir(parents=True)
+    (base / "alone" / "model" / "pipeline.yaml").write_text(graph)
+    server = start(tmp_path / "ml", SAGEMAKER_MULTI_MODEL="true")
+
+    def load(name, path):
+        return invoke(server, json.dumps({"model_name": name, "url": str(path)}), "/models")
+
+    refused = load("app", app)
+    assert refused.status == 400 and b"and models of its own (part)" in refused.body, refused.body
+    early = load("flow", base / "alone" / "model")
+    assert early.status == 400 and b"no model named 'part'" in early.body, early.body
+    assert [
+        load("part", app / "part" / "1").status,
+        load("flow", base / "alone" / "model").status,
+    ] == [200] * 2
+    assert invoke(server, "[0, 0, 0, 0]", "/models/flow/invoke").json == [1, 1, 1, 1]
+    assert server.ask("/models/part", method="DELETE").status == 200
+    assert invoke(server, "[0, 0, 0, 0]", "/models/flow/invoke").status == 503
+    assert load("part", app / "part" / "1").status == 200
+    until(lambda: invoke(server, "[0, 0, 0, 0]", "/models/flow/invoke").status == 200, 5)
+    assert server.ask("/models/flow", method="DELETE").status == 200
+    assert [m["modelName"] for m in server.ask("/models").json["models"]] == ["part"]

@@ -1,6 +1,6 @@
 import pytest
 
-from inferd.core.message import Timings
+from inferd.core.message import StepTiming, Timings
 from inferd.telemetry import table
 from inferd.telemetry.metrics import Metrics
 from inferd.telemetry.served import ServedMetrics
@@ -49,6 +49,30 @@ def test_what_is_remembered_between_scrapes_is_bounded(metrics, served):
 
     assert len(served._finished) < 256
     assert stage(metrics, "run").count == 1000
+
+
+def test_what_pipelines_ask_has_stages_and_is_no_request(metrics, served):
+    served.asked([Timings(queue=1.0, batch=2.0, run=3.0), Timings(run=0.5)])
+
+    told = {name: (stage(metrics, name).count, stage(metrics, name).sum) for name in table.STAGES}
+
+    assert told == {
+        "queue": (2, 1.0), "batch": (2, 2.0), "run": (2, 3.5), "decode": (0, 0), "encode": (0, 0),
+    }  # fmt: skip
+    assert metrics.snapshot().values[table.REQUEST_SECONDS]["iris", "1"].count == 0
+    assert served.account().succeeded == 0
+
+
+def test_timings_with_steps_are_told_further(served):
+    heard = []
+    served.steps = heard.append
+    whole = Timings(steps=(StepTiming("a", 0.0, 1.0),))
+    served.answered("simple", Timings(), 0.1)
+    served.answered("simple", whole, 0.1)
+    served.flush()
+    served.asked([whole])
+
+    assert heard == [[whole], [whole]]
 
 
 def test_batches(metrics, served):

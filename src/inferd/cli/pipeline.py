@@ -16,6 +16,7 @@ from inferd.config.units import duration
 from inferd.core.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from inferd.cli.body import Body
     from inferd.core.tensor import Tensors
     from inferd.embed import LoadedModel
     from inferd.routing.pipeline.spec import PipelineSpec
@@ -35,11 +36,15 @@ file says is checked and shown. With --runs the pipeline is loaded with its mode
 asked so many times; then the types of all values are shown too, and the time spent in each
 step and its share of the critical path.
 
+With --url a running server is asked, and PATH is the name of its pipeline: the times are those
+that the server tells. Without --data it is asked with a made-up example.
+
 \b
 Examples:
   inferd pipeline show app/
   inferd pipeline show app/pipeline.yaml --format mermaid
   inferd pipeline show app/ --runs 100 --data @page.png
+  inferd pipeline show app --url http://127.0.0.1:8000 --runs 100 --data @page.png
 """
 
 
@@ -58,6 +63,10 @@ def command() -> None:
 @click.option("--data", metavar="DATA|@FILE",
               help="What to ask with, as for predict.  [default: its own samples]")  # fmt: skip
 @click.option("--timeout", default="60s", show_default=True, help="Longest time of one run.")
+@click.option(
+    "--url", metavar="URL", help="Ask a running server; PATH is the name of its pipeline."
+)
+@click.option("--ca", metavar="FILE", help="Certificates to trust for https (PEM).")
 @settings_options("workers.trust_pickle")
 @debug_option
 def show_command(
@@ -67,6 +76,8 @@ def show_command(
     runs: int | None,
     data: str | None,
     timeout: str,
+    url: str | None,
+    ca: str | None,
     **given: Any,
 ) -> int:
     """Show the pipeline at ``path``."""
@@ -83,6 +94,16 @@ def show_command(
         raise click.UsageError("--data is for runs\nhelp: say how many with --runs")
     if runs is not None and form == "mermaid":
         raise click.UsageError("a Mermaid graph shows no times\nhelp: use --format text or json")
+    if url is not None:
+        if runs is None:
+            raise click.UsageError(
+                "--url shows times alone\nhelp: say how many requests with --runs"
+            )
+        if model is not None:
+            raise click.UsageError(
+                "--model is for a path\nhelp: name the pipeline in place of PATH"
+            )
+        return _show_served(url, path, form, runs, data, seconds, ca)
     spec = read_pipeline(_find(Path(path), model))
     if form == "mermaid":
         click.echo(show.mermaid(spec), nl=False)
@@ -97,6 +118,23 @@ def show_command(
         click.echo(dumps({**described, **rows}))
         return DONE
     click.echo(show.text(described) + (f"\n{table(times)}" if times else ""), nl=False)
+    return DONE
+
+
+def _show_served(
+    url: str, name: str, form: str, runs: int, data: str | None, seconds: float, ca: str | None
+) -> int:
+    """Show the time of each step as a running server tells it."""
+    from inferd.cli import steptimes
+    from inferd.codecs.json import dumps
+
+    body = None if data is None else _body(data)
+    with Progress(f"asking {name}"):
+        found = steptimes.rows(steptimes.ask(url, name, runs, body, seconds, ca))
+    if form == "json":
+        click.echo(dumps({"times": [row.to_json() for row in found]}))
+    else:
+        click.echo(steptimes.table(found), nl=False)
     return DONE
 
 
@@ -160,11 +198,16 @@ def _rows(loaded: LoadedModel, spec: PipelineSpec, data: str | None) -> list[Ten
                 help="give --data, or name a file of samples with `warmup:` in a model.yaml beside it",
             )
         return golden_samples(loaded.signature, plan, samples)
-    file = Path(data[1:]) if data.startswith("@") else None
-    body = read_body(None if file is not None else data, file, None, read_stdin)
+    body = _body(data)
     name = SIMPLE if body.media == JSON else body.media
     decoded = decoder(name, loaded.signature, plan).decode(body.data)
     return decoded.rows if decoded.rows is not None else [decoded.inputs or {}]
+
+
+def _body(data: str) -> Body:
+    """Return what ``--data`` gives: a value, or a file after ``@``."""
+    file = Path(data[1:]) if data.startswith("@") else None
+    return read_body(None if file is not None else data, file, None, read_stdin)
 
 
 def _samples(spec: PipelineSpec) -> Path | None:

@@ -33,14 +33,17 @@ def predict_url(url: str, model: str | None, version: str | None) -> str:
     return parts._replace(path=path).geturl()
 
 
-def client(url: str, timeout: float = 60.0, ca: str | None = None) -> Client:
+def client(
+    url: str, timeout: float = 60.0, ca: str | None = None, *, timings: bool = False
+) -> Client:
     """Return a client of the server at ``url``; it asks once, whoever calls it may call again.
 
-    ``ca``: a PEM file of certificates to trust for ``https``. Raises ``InvalidInput`` for a bad URL.
+    ``ca``: a PEM file of certificates to trust for ``https``; ``timings``: ask for those of the server.
+    Raises ``InvalidInput`` for a bad URL.
     """
     from inferd.client.sync import Client
 
-    return Client(url, timeout=timeout, ca=ca, retries=0)
+    return Client(url, timeout=timeout, ca=ca, retries=0, timings=timings)
 
 
 def post(url: str, body: Body, timeout: float, ca: str | None) -> bytes:
@@ -50,7 +53,7 @@ def post(url: str, body: Body, timeout: float, ca: str | None) -> bytes:
         with client(base, timeout, ca) as asking:
             return bytes(asking.ask("POST", path, body=body.data, media=body.media).body)
     except InferdError as error:
-        raise _named(error, url, timeout) from None
+        raise named(error, url, timeout) from None
 
 
 def post_for_pieces(url: str, body: Body, timeout: float, ca: str | None) -> Iterator[bytes]:
@@ -60,7 +63,7 @@ def post_for_pieces(url: str, body: Body, timeout: float, ca: str | None) -> Ite
         with client(base, timeout, ca) as asking:
             yield from asking.events(path, body=body.data, media=body.media)
     except InferdError as error:
-        raise _named(error, url, timeout) from None
+        raise named(error, url, timeout) from None
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -73,7 +76,7 @@ def _split(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", path
 
 
-def _named(error: InferdError, url: str, timeout: float) -> InferdError:
+def named(error: InferdError, url: str, timeout: float) -> InferdError:
     """Return the error as a person reads it: where, which status, and why."""
     if error.status is not None:
         error.message = f"{url}: {error.status}: {error.message}"

@@ -17,6 +17,7 @@ from inferd.control.pipeline.loader import Pipelines
 from inferd.control.sources import read_specs
 from inferd.core.errors import InferdError, ModelFileError
 from inferd.repository.spec import ModelSpec
+from inferd.routing.pipeline.check.unused import unused
 from inferd.routing.table import RouteTable
 
 SLOW_LOAD = 30.0
@@ -112,6 +113,7 @@ def _describe_pipeline(pipeline: LoadedPipeline, row: dict[str, Any]) -> None:
         row["problems"].append(_problem(ModelFileError(version.reason)))
     row["steps"] = [step.name for step in pipeline.written.steps]
     row["parts"] = list(version.parts)
+    row["problems"] += [_remark(message, help_) for message, help_ in unused(pipeline.written)]
     if version.signature is None:
         return
     row["signature"] = version.signature.to_json()

@@ -86,7 +86,11 @@ class RemoteService:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(LEAST):
                             await self._doubt.wait()
-                    gone = all(r.standing.state != UP for r in self.service.replicas)
+                    # The last replica is never left out, so it may be up and not be reached.
+                    gone = all(
+                        r.standing.state != UP or r.standing.unreached
+                        for r in self.service.replicas
+                    )
                     if down and not gone:
                         return True
                     down = down or gone
@@ -175,6 +179,11 @@ class Services:
     def names(self) -> frozenset[str]:
         """The models that services serve."""
         return frozenset(self._specs)
+
+    @property
+    def running(self) -> list[Service]:
+        """The services, once they were started."""
+        return [row.service for row in self._rows]
 
     async def start(self, wait: float = 1.0) -> None:
         """Begin to ask all services; give them ``wait`` seconds to say what they are.

@@ -32,6 +32,7 @@ from inferd.server.instruments import Instruments
 from inferd.server.listeners import Listeners
 from inferd.server.loading import ModelLoading
 from inferd.server.sagemaker import Container
+from inferd.server.services import readings
 from inferd.server.state import StateDirectory
 from inferd.server.tracing import Tracing
 from inferd.telemetry import table
@@ -75,7 +76,7 @@ class Assembled:
         )  # fmt: skip
         self.models = Models(self.loader, Pipelines(
             self.loader, QueueLimits(settings.queue.items, settings.queue.bytes),
-            observer=self.instruments.steps,
+            observer=self.instruments.steps, answers=self.instruments.answers,
         ))  # fmt: skip
         doors = api_settings(settings, self.limits, self.container)
         loading = ModelLoading(self.models, self.container.models, lambda path: self.read([path]))
@@ -91,6 +92,7 @@ class Assembled:
         self.metrics_only = metrics_plane(doors, self.scrape)
         self.instruments.attach(self.models, self.data)
         self.metrics.provide(lambda: [Reading(table.LOG_DROPPED, (), float(logs.writer.dropped))])
+        self.metrics.provide(lambda: readings(self.services.running))
         if settings.log.access:
             self.instruments.access = AccessLog(
                 logs.writer, asyncio.get_running_loop(), json=logs.json

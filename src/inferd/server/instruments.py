@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from inferd import __version__
@@ -23,8 +23,9 @@ from inferd.core.clock import monotonic
 from inferd.core.message import Timings
 from inferd.execution.executor import Job
 from inferd.execution.frames import OK, Outcome
-from inferd.routing.pipeline.run import StepObserver
+from inferd.routing.pipeline.run import AnswerObserver, StepObserver
 from inferd.scheduling.settings import Observer
+from inferd.server.parts import by_model
 from inferd.server.tracing import record
 from inferd.telemetry import table
 from inferd.telemetry.access import AccessLog
@@ -85,7 +86,17 @@ class Instruments:
         found = self._served.get((model, version))
         if found is None:
             found = self._served[model, version] = ServedMetrics(self.metrics, model, version)
+            found.steps = lambda finished: self._asked(model, version, finished)
         return found
+
+    def _asked(self, model: str, version: str, finished: Sequence[Timings]) -> None:
+        """Hear of requests to a pipeline: their stages are those of its models too."""
+        models = self._models_of
+        pipeline = models.pipelines.loaded.get((model, version)) if models is not None else None
+        if models is None or pipeline is None:
+            return
+        for row, timings in by_model(pipeline.written, finished, models.table.find).items():
+            self.served(*row).asked(timings)
 
     def forget(self, model: str, version: str) -> None:
         """Drop the series of an unloaded version."""
@@ -121,6 +132,15 @@ class Instruments:
                 child = self.metrics.histogram(table.STEP_SECONDS, model, step, outcome)
                 known[step, outcome] = child
             child.observe(seconds)
+
+        return observe
+
+    def answers(self, model: str, version: str) -> AnswerObserver:
+        """Return what a pipeline tells of its answers; each is a run, of as many rows as it has."""
+        tally = self.served(model, version).tally
+
+        def observe(rows: int, timings: Timings) -> None:
+            tally.ran(rows, timings.batch, timings.run)
 
         return observe
 

@@ -24,7 +24,7 @@ from inferd.core.errors import (
     Overloaded,
 )
 from inferd.repository.layout import LEGAL
-from inferd.repository.spec import ModelSpec
+from inferd.repository.spec import PIPELINE, ModelSpec
 from inferd.telemetry.memory import available_memory
 
 AT_ONCE = 8
@@ -97,6 +97,9 @@ class ModelLoading:
             specs = self._scan(str(place))
         except InferdError as error:
             raise _client_side(error) from None
+        pipelines = [spec for spec in specs if spec.runtime == PIPELINE]
+        if len(specs) != 1 and pipelines:
+            raise _application(path, pipelines[0], specs)
         if len(specs) != 1:
             told = ", ".join(spec.name for spec in specs)
             raise InvalidInput(f"{path}: holds {len(specs)} models: {told}")
@@ -123,6 +126,20 @@ class ModelLoading:
             raise NotFound(f"no model named {name!r} is loaded")
         for version in self._loader.table.versions(name):
             await self._loader.unload(name, version.version, GRACE)
+
+
+def _application(path: str, pipeline: ModelSpec, specs: list[ModelSpec]) -> InvalidInput:
+    """Return the refusal of a pipeline that brings its models: the platform gives one name, for one model.
+
+    Under names of their own its models would answer to clients, and meet those of other applications.
+    """
+    models = ", ".join(sorted({spec.name for spec in specs} - {pipeline.name}))
+    return InvalidInput(
+        f"{path}: holds the pipeline {pipeline.name!r} and models of its own ({models}), and one model is "
+        "loaded at a time",
+        help="serve it in a container of its own, without SAGEMAKER_MULTI_MODEL; or load its models under the "
+        "names that its steps give, then a directory that holds its pipeline.yaml alone",
+    )
 
 
 def _client_side(error: InferdError) -> InferdError:

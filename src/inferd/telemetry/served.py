@@ -6,12 +6,16 @@ before every scrape. That costs a third of observing each stage of each request 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from inferd.core.message import Timings
 from inferd.telemetry import table
 from inferd.telemetry.metrics import Counter, Metrics
 from inferd.telemetry.tally import Tally
 
 _FLUSH_AT = 256
+_ASKED = ("queue", "batch", "run")
+"""Stages of what a pipeline asks: its tensors are neither read nor written."""
 
 
 class ServedMetrics:
@@ -21,6 +25,8 @@ class ServedMetrics:
         self.model = model
         self.version = version
         self.tally = Tally()
+        self.steps: Callable[[Sequence[Timings]], None] | None = None
+        """Hears of the timings that hold those of a pipeline's steps."""
         self._metrics = metrics
         self._finished: list[tuple[Timings, float]] = []
         self._requests: dict[tuple[str, int], Counter] = {}
@@ -81,12 +87,19 @@ class ServedMetrics:
             return
         self.tally.answered(finished)
         self._total.observe_many([seconds for _, seconds in finished])
-        stages = self._stages
-        stages["decode"].observe_many([t.decode for t, _ in finished])
-        stages["queue"].observe_many([t.queue for t, _ in finished])
-        stages["batch"].observe_many([t.batch for t, _ in finished])
-        stages["run"].observe_many([t.run for t, _ in finished])
-        stages["encode"].observe_many([t.encode for t, _ in finished])
+        self._observe([timings for timings, _ in finished], table.STAGES)
+
+    def asked(self, timings: Sequence[Timings]) -> None:
+        """Count the stages of answers that steps of pipelines got, who are no requests of their own."""
+        self._observe(timings, _ASKED)
+
+    def _observe(self, finished: Sequence[Timings], stages: Sequence[str]) -> None:
+        for stage in stages:
+            self._stages[stage].observe_many([getattr(timings, stage) for timings in finished])
+        if self.steps is not None:
+            staged = [timings for timings in finished if timings.steps]
+            if staged:
+                self.steps(staged)
 
     def close(self) -> None:
         """Forget the version's series: it is unloaded."""

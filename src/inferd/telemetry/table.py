@@ -101,6 +101,23 @@ SPANS = _counter(
     "inferd_spans_total", ("outcome",),
     "Spans of traces: exported, failed (nobody took them), dropped (no room; one for each request)",
 )  # fmt: skip
+SERVICE_REPLICAS = _gauge(
+    "inferd_service_replicas", ("service", "state"),
+    "Replicas of a service by state: up, down (not reached), ejected (they fail)",
+)  # fmt: skip
+SERVICE_REQUESTS = _counter(
+    "inferd_service_requests_total", ("service", "outcome"),
+    "Requests to a service; outcome: ok, refused (by the breaker), or the kind of the error",
+)  # fmt: skip
+SERVICE_RETRIES = _counter(
+    "inferd_service_retries_total",
+    ("service",),
+    "Requests sent once more, mostly to another replica",
+)
+SERVICE_BREAKER = _gauge(
+    "inferd_service_breaker", ("service", "state"),
+    "1 for the state of the breaker: closed, opened (requests are refused), half-opened",
+)  # fmt: skip
 START_TIME = _gauge("inferd_start_time_seconds", (), "Unix time at which the server started")
 BUILD_INFO = _gauge("inferd_build_info", ("version", "python"), "Always 1; says what is running")
 
@@ -108,8 +125,8 @@ METRICS: tuple[MetricSpec, ...] = (
     REQUESTS, ERRORS, REQUEST_SECONDS, STAGE_SECONDS, STEP_SECONDS, QUEUE_ITEMS, QUEUE_BYTES, EXPIRED,
     BATCH_SIZE, BATCH_FILL, INSTANCES, WORKER_RESTARTS, REPLAYS, QUARANTINED, WORKER_MEMORY,
     FRONT_MEMORY, MODEL_READY, MODEL_LOAD_SECONDS, READY, CONNECTIONS,
-    RECEIVING_BYTES, IN_FLIGHT, ACCEPTED, ANSWERED, CANCELLED, LOG_DROPPED, SPANS, START_TIME,
-    BUILD_INFO,
+    RECEIVING_BYTES, IN_FLIGHT, ACCEPTED, ANSWERED, CANCELLED, LOG_DROPPED, SPANS,
+    SERVICE_REPLICAS, SERVICE_REQUESTS, SERVICE_RETRIES, SERVICE_BREAKER, START_TIME, BUILD_INFO,
 )  # fmt: skip
 
 STAGES = ("decode", "queue", "batch", "run", "encode")

@@ -60,10 +60,13 @@ def shape(columns=4, name="x"):
 
 
 class Doubling:
+    def __init__(self, by=2):
+        self.by = by
+
     async def __call__(self, request):
         from inferd.core.message import Response, Timings
 
-        return Response("part", "1", {"y": request.inputs["x"] * 2}, Timings())
+        return Response("part", "1", {"y": request.inputs["x"] * self.by}, Timings())
 
 
 def part(state=READY, signature=None, number="1", name="part"):
@@ -176,6 +179,30 @@ def test_a_fallback_keeps_it_ready(tmp_path):
     run(main)
 
 
+def test_a_fallback_answers_while_the_model_is_loading_and_its_types_are_not_known(tmp_path):
+    async def main(pids):
+        subject = models()
+        subject.table.put(part(LOADING))
+        subject.table.put(part(name="small"))
+        subject.table.find("small").servable = Doubling(4)
+        text = ONE.replace("inputs: {x: x}}", "inputs: {x: x}, fallback: {model: small}}")
+        await subject.load(app(tmp_path, text))
+        version = subject.table.find("app")
+        assert version.ready and await ask(subject) == [4, 8, 12, 16]
+        before = version.servable
+        subject.table.put(part())
+        async with asyncio.timeout(10):
+            while version.servable is before:
+                await asyncio.sleep(0.005)
+        assert version.ready and await ask(subject) == [2, 4, 6, 8]
+        subject.table.put(part(signature=shape(3)))
+        failed = await becomes(subject, FAILED)
+        assert "the model 'small' has the input 'x' as float32[4]" in failed.reason
+        await subject.stop(1.0)
+
+    run(main)
+
+
 def test_a_part_of_other_types_is_checked_anew(tmp_path):
     async def main(pids):
         subject = models()
@@ -187,7 +214,9 @@ def test_a_part_of_other_types_is_checked_anew(tmp_path):
         assert subject.table.find("app").servable is servable
         subject.table.put(part(signature=shape(name="z")))
         version = await becomes(subject, FAILED)
-        assert "pipeline.yaml:2: inputs.x: nothing says its datatype" in version.reason
+        assert (
+            "pipeline.yaml:4: steps.a.inputs.x: the model 'part' has no input 'x'" in version.reason
+        )
         subject.table.put(part(signature=shape(3)))
         await becomes(subject, READY)
         assert version.signature.inputs[0].shape == (-1, 3)

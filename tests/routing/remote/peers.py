@@ -119,6 +119,10 @@ class Replica(Peer):
         writer.write(answer(500, {"error": "it broke"}))
         return True
 
+    async def be_refusing(self, head, body, writer):
+        writer.write(answer(400, {"error": "input 'x' takes FP64, got FP32"}))
+        return True
+
     async def be_away(self, head, body, writer):
         writer.write(answer(503, {"error": "not now"}, b"Retry-After: 3"))
         return True

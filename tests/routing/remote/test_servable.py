@@ -221,6 +221,7 @@ def test_answers_come_in_pieces(url):
             assert rest == [["é1 ".encode()], ["é2 ".encode()]]
             whole = await collected(await model(prompt("a", max_tokens=2)))
             assert whole[name].tolist() == [b"a0 a1 "]
+            assert model.service.outcomes == {"ok": 2}
 
     run(main())
 
@@ -243,6 +244,7 @@ def test_an_error_after_pieces_keeps_its_kind_and_is_not_asked_again(url):
             response = await model(prompt("a", max_tokens=60))
             with pytest.raises(InvalidInput, match="fifty is too many"):
                 await collected(response)
+            assert model.service.outcomes == {"invalid_input": 1}
 
     run(main())
 
@@ -257,6 +259,7 @@ def test_a_stream_that_is_closed_stops_there_and_frees_its_place(url):
                 with pytest.raises(StopAsyncIteration):
                     await anext(response.chunks)
             assert all(r.load.in_flight == 0 for r in model.service.replicas)
+            assert model.service.outcomes == {"cancelled": 20}
 
     run(main())
 

@@ -70,12 +70,18 @@ def test_urls(url, endpoint, protocol):
 @pytest.mark.parametrize(
     "url",
     ["h:8000", "ftp://h:1", "http://", "http://h:99999", "http://h/?a=1", "http://u:p@h:1", "grpc://h",
-     "grpc://h:1/path", "http://h h:1", "http://h:1/a b", 7, None],
-    ids=str,
+     "grpc://h:1/path", "http://h h:1", "http://h:1/a b", "http://h\r\nx:1", "http://h\t:1", 7, None],
+    ids=repr,
 )  # fmt: skip
 def test_what_is_no_address(url):
     with pytest.raises(ValueError):
         parse_url(url)
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(ValueError, match="Authorization") as error:
+        parse_url("http://me:secret@h:1")
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from inferd.control.loader import LoadedModel
@@ -11,12 +11,13 @@ from inferd.control.pipeline import parts
 from inferd.control.pipeline.binding import Binding
 from inferd.control.pipeline.steps import Placed
 from inferd.core.errors import InferdError
+from inferd.core.message import Timings
 from inferd.core.servable import Servable
 from inferd.core.tensor import Tensors
 from inferd.repository.spec import PIPELINE, ModelSpec
 from inferd.routing.pipeline import show
 from inferd.routing.pipeline.plan import Callee, PipelinePlan
-from inferd.routing.pipeline.run import Pipeline, StepObserver
+from inferd.routing.pipeline.run import AnswerObserver, Pipeline, StepObserver
 from inferd.routing.pipeline.spec import PipelineSpec
 from inferd.routing.table import Version
 
@@ -32,13 +33,16 @@ class StepTally:
         """Count a step that ended."""
         row = self._steps.get(step)
         if row is None:
-            row = self._steps[step] = [0, 0.0, 0, 0]
+            row = self._steps[step] = [0, 0.0, 0, 0, 0.0]
         if skipped:
             row[3] += 1
         else:
             row[0] += 1
             row[1] += seconds
-            row[2] += kind is not None
+            if kind is None:
+                row[4] += seconds
+            else:
+                row[2] += 1
         if self.further is not None:
             self.further(step, seconds, kind, skipped)
 
@@ -49,8 +53,13 @@ class StepTally:
                 "runs": ran, "mean_ms": round(spent / ran * 1e3, 4) if ran else 0.0, "failed": failed,
                 "skipped": skipped,
             }
-            for step, (ran, spent, failed, skipped) in self._steps.items()
+            for step, (ran, spent, failed, skipped, _) in self._steps.items()
         }  # fmt: skip
+
+    def slowest(self, steps: Iterable[str]) -> float | None:
+        """Return the seconds in which the slowest of ``steps`` answers, in the mean; ``None``: none did."""
+        rows = (self._steps[step] for step in steps if step in self._steps)
+        return max((row[4] / (row[0] - row[2]) for row in rows if row[0] > row[2]), default=None)
 
 
 class LoadedPipeline:
@@ -77,6 +86,7 @@ class LoadedPipeline:
         self.proven = False
         self.samples: list[Tensors] = []
         self.tally = StepTally()
+        self.further: AnswerObserver | None = None
         self.closed = False
         self.load_seconds = 0.0
         self.lock = asyncio.Lock()
@@ -91,6 +101,11 @@ class LoadedPipeline:
         """Whether requests are under way, those included that began before it was built anew."""
         return any(servable.busy for servable, _ in self._courses)
 
+    def answered(self, rows: int, timings: Timings) -> None:
+        """Tell further of an answer, but not of those that prove it: nobody asked for them."""
+        if self.further is not None and self.proven:
+            self.further(rows, timings)
+
     def take_over(self, servable: Pipeline, binding: Binding) -> None:
         """Answer by ``servable`` from now on; those before are kept until their requests have ended."""
         self.servable = servable
@@ -104,11 +119,15 @@ class LoadedPipeline:
     def describe(self) -> Mapping[str, Any]:
         """Return the live description of the control plane."""
         worker = self.worker
+        told = worker.describe() if worker is not None else {}
+        slowest = self.tally.slowest((*self.functions, *self.placed.worker))
         return {
             "pipeline": show.to_json(self.written, self.plan),
             "parts": list(self.version.parts),
             "in_front": sorted(self.placed.inline),
             "step_times": self.tally.to_json(),
             "load_seconds": round(self.load_seconds, 4),
-            "instances": [dict(e.describe()) for e in worker.executors] if worker else [],
+            "slowest_own_ms": None if slowest is None else round(slowest * 1e3, 4),
+            **{key: told[key] for key in ("batching", "counters", "quarantined") if key in told},
+            "instances": told.get("instances", []),
         }

@@ -37,7 +37,7 @@ from inferd.repository.spec import ModelSpec
 from inferd.routing.pipeline.check.typing import plan as plan_of
 from inferd.routing.pipeline.definition.file import read_pipeline
 from inferd.routing.pipeline.plan import Callee
-from inferd.routing.pipeline.run import Pipeline, StepObserver
+from inferd.routing.pipeline.run import AnswerObserver, Pipeline, StepObserver
 from inferd.routing.table import FAILED, LOADING, READY, RouteTable
 from inferd.scheduling.admission import QueueLimits
 from inferd.telemetry.logs import Log
@@ -50,6 +50,7 @@ GRACE = 30.0
 
 POLL = 0.005
 StepObserverFor = Callable[[str, str], StepObserver]
+AnswerObserverFor = Callable[[str, str], AnswerObserver]
 
 
 class Pipelines:
@@ -62,6 +63,7 @@ class Pipelines:
         *,
         clock: Clock = monotonic,
         observer: StepObserverFor | None = None,
+        answers: AnswerObserverFor | None = None,
     ) -> None:
         self.loaded: dict[tuple[str, str], LoadedPipeline] = {}
         self.table: RouteTable = loader.table
@@ -69,6 +71,7 @@ class Pipelines:
         self._limits = limits
         self._clock = clock
         self._observer = observer
+        self._answers = answers
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping: set[LoadedPipeline] = set()
         self._stopped = False
@@ -141,6 +144,8 @@ class Pipelines:
         start = self._clock()
         if self._observer is not None:
             pipeline.tally.further = self._observer(pipeline.spec.name, pipeline.spec.version)
+        if self._answers is not None:
+            pipeline.further = self._answers(pipeline.spec.name, pipeline.spec.version)
         try:
             parts.check_cycle(pipeline.spec.name, pipeline.written, self._parts)
             parts.check_names(self.table, pipeline.written)
@@ -263,7 +268,7 @@ class Pipelines:
         binding = Binding(self.table, pipeline.written, own)
         servable = Pipeline(
             spec.name, spec.version, plan, binding, limits=self._limits, clock=self._clock,
-            observe=pipeline.tally,
+            observe=pipeline.tally, answered=pipeline.answered,
         )  # fmt: skip
         pipeline.take_over(servable, binding)
         version.signature, version.plan = plan.signature, plan.batch

@@ -39,6 +39,9 @@ Called once for each request, which keeps the versions that it was given. Raises
 the step, where one does not serve; for a step with a fallback it gives a servable that raises it.
 """
 
+AnswerObserver = Callable[[int, Timings], None]
+"""Hears of every answer: its rows, and its timings. Must be cheap and never raise."""
+
 
 class StepObserver(Protocol):
     """Hears of every step that ended (metrics). Must be cheap and never raise."""
@@ -64,6 +67,7 @@ class Pipeline:
         limits: QueueLimits,
         clock: Clock = monotonic,
         observe: StepObserver | None = None,
+        answered: AnswerObserver | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
     ) -> None:
         self.model = name
@@ -72,6 +76,7 @@ class Pipeline:
         self.gate = Gate(limits)
         self._bind = bind
         self._clock = clock
+        self._answered = answered
         self._rows_at_once = rows_at_once
         self._validator = Validator(plan.signature, plan.batch)
         self._course = Course(wired(plan), clock, observe, set())
@@ -142,7 +147,10 @@ class Pipeline:
             answers = await answer_all(_Row(self._course, servables, self._answer), parts, most)
         finally:
             gate.leave(nbytes, self._clock())
-        return self._response(join([a.outputs for a in answers]), _longest(answers))
+        timings = _longest(answers)
+        if self._answered is not None:
+            self._answered(rows, timings)
+        return self._response(join([a.outputs for a in answers]), timings)
 
     async def _answer(self, flow: Flow, future: asyncio.Future[Tensors]) -> Response:
         try:
@@ -178,6 +186,8 @@ class Pipeline:
 
     def _left(self, flow: Flow) -> None:
         self.gate.leave(flow.nbytes, self._clock())
+        if self._answered is not None and flow.good:
+            self._answered(flow.rows or 1, flow.timings)
 
     def _nbytes(self, inputs: Tensors) -> int:
         validator = self._validator

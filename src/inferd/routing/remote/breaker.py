@@ -10,11 +10,12 @@ A failure is one of the service as a whole: no replica could be reached, or answ
 
 from __future__ import annotations
 
-from purgatory.domain.model import CLOSED, OPENED, Context
+from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, Context
 
 from inferd.core.clock import Clock
 from inferd.core.errors import Unavailable
 
+STATES = (CLOSED, OPENED, HALF_OPENED)
 FAILURES = 5
 OPEN_SECONDS = 2.0
 _AT_ONCE = float("-inf")  # half open whenever it is asked: when that may be is decided here

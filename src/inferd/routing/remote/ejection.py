@@ -21,7 +21,7 @@ FIRST, LONGEST = 1.0, 60.0
 FORGIVEN = 60.0
 """Seconds of good service after which earlier ejections no longer count."""
 
-UP, DOWN, EJECTED = "up", "down", "ejected"
+UP, DOWN, EJECTED = STANDINGS = "up", "down", "ejected"
 
 
 class Standing:

@@ -13,7 +13,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn
 
 from inferd.codecs.oip_described import Described
-from inferd.core.errors import InferdError, InvalidInput, ModelFailed, Unavailable
+from inferd.core.errors import (
+    Cancelled,
+    InferdError,
+    InvalidInput,
+    ModelFailed,
+    NotFound,
+    Unavailable,
+)
 from inferd.core.message import Request, Response, Timings
 from inferd.core.tensor import Tensors
 from inferd.core.trace import CLIENT, Trace
@@ -22,6 +29,7 @@ from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.service import WAITING, Replica, Service
 from inferd.routing.remote.wire import Asked, chosen, headers_of, rows_of, unfit
 
+OK, REFUSED = "ok", "refused"
 FIRST_PAUSE, LONGEST_PAUSE = 0.025, 0.5
 ENOUGH = 1.0
 """Seconds in which any replica should have answered; where the service is known to be quick, so many
@@ -51,9 +59,14 @@ class RemoteModel:
     async def __call__(self, request: Request) -> Response:
         """Answer one request; raises ``InferdError``."""
         service, spec = self.service, self.service.spec
-        trying = service.breaker.enter()
+        try:
+            trying = service.breaker.enter()
+        except Unavailable:
+            service.outcomes[REFUSED] += 1
+            raise
         error: Exception | None = None
         known = False
+        outcome: str | None = InferdError.kind
         try:
             now = service.clock()
             deadline = request.deadline
@@ -62,15 +75,22 @@ class RemoteModel:
             service.budget.request()
             response = await self._answer(request, deadline)
             known = True
+            outcome = OK if response.chunks is None else None  # known when its pieces end
             return response
         except Failure as failed:
+            outcome = failed.error.kind
             # Late for want of time, refused for want of places, or failed by one replica while another
             # answers: that says nothing of the service as a whole.
             ours = failed.ours and service.failing
             known = ours or not (failed.ours or failed.late or failed.crowded)
             error = failed.error if ours else None
             raise failed.error from None
+        except asyncio.CancelledError:
+            outcome = Cancelled.kind
+            raise
         finally:
+            if outcome is not None:
+                service.outcomes[outcome] += 1
             if known:
                 service.breaker.leave(trying, error)
             else:
@@ -97,6 +117,8 @@ class RemoteModel:
                 replica.load.in_flight -= 1
                 self._traced(trace, replica, begin, error=failed.error.kind)
                 self._blame(replica, failed, service.clock() - begin, left)
+                if isinstance(failed.error, (InvalidInput, NotFound)):
+                    self._doubted()  # it fits what the model is known to take: is that still true?
                 tried.append(replica)
                 if len(tried) > spec.retries or not failed.again:
                     raise
@@ -145,6 +167,7 @@ class RemoteModel:
             pause = bound * (0.5 + 0.5 * self._draw())
         if replica is None or service.clock() + pause >= deadline or not service.budget.take():
             raise failed
+        service.retries += 1
         if pause:
             await asyncio.sleep(pause)
         return replica
@@ -252,7 +275,9 @@ class Pieces:
         self._replica.load.in_flight -= 1
         seconds = self._service.clock() - self._begin
         self._timings.run = seconds
-        self._told(None if failed is None else failed.error.kind)
+        kind = None if failed is None else failed.error.kind
+        self._told(kind)
+        self._service.outcomes[kind or OK] += 1
         if failed is None:
             self._service.answered(self._replica, seconds)
         else:
@@ -263,12 +288,14 @@ class Pieces:
         if not self._over:
             self._over = True
             self._replica.load.in_flight -= 1
-            self._told("cancelled")
+            self._told(Cancelled.kind)
+            self._service.outcomes[Cancelled.kind] += 1
         await _close(self._pieces)
 
     def __del__(self) -> None:
         if not self._over:
             self._replica.load.in_flight -= 1
+            self._service.outcomes[Cancelled.kind] += 1
 
 
 async def _close(pieces: AsyncIterator[Tensors]) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 import ssl
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
@@ -62,7 +63,11 @@ class Replica:
 
 
 class Service:
-    """The replicas of one service. ``changed`` is called when one is left out or is back."""
+    """The replicas of one service.
+
+    ``outcomes`` counts requests: ``ok``, ``refused`` (by the breaker), ``cancelled``, or the kind of the error.
+    ``retries``: questions that were sent again.
+    """
 
     def __init__(
         self,
@@ -79,6 +84,8 @@ class Service:
         self.budget = RetryBudget(clock)
         self.breaker = Breaker(spec.name, clock)
         self.problem = ""
+        self.outcomes: Counter[str] = Counter()
+        self.retries = 0
         self._draw = draw
         self._resolver = resolver
         self._make = make_wire or wires(spec)

@@ -172,10 +172,14 @@ def parse_url(url: object) -> tuple[Endpoint, str]:
     """Return an address and its protocol; raises ``ValueError``."""
     if not isinstance(url, str):
         raise ValueError(f"{url!r} is no URL")  # noqa: TRY004  # one type for the caller
+    if not re.fullmatch(r"[!-~]+", url):
+        raise ValueError(f"{url!r} has characters that no address has")
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
         raise ValueError(f"{url!r} does not begin with http://, https://, grpc:// or grpcs://")
-    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
+    if parts.username is not None:  # not shown: it may be a password
+        raise ValueError("holds a user; send it as headers: {Authorization: ...}")
+    if not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} must be a host, a port and perhaps a path")
     if not re.fullmatch(r"[\w.:%-]+", parts.hostname, re.ASCII):
         raise ValueError(f"{parts.hostname!r} is no host name")

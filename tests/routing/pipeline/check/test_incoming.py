@@ -71,3 +71,21 @@ def test_steps_that_do_not_agree_are_named(tmp_path):
 def test_what_nothing_says_must_be_written(tmp_path, inputs, missing):
     with pytest.raises(ConfigError, match=f"inputs.x: nothing says its {missing}, as no model"):
         types(tmp_path, inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "callee"),
+    [("a", model("xs: float32 4", "y: bytes")), ("each", function("z: float32 4, xs: int8", "y: bytes"))],
+    ids=["model", "mapped"],
+)  # fmt: skip
+def test_an_input_that_only_feeds_what_is_no_input_is_told_so(tmp_path, name, callee):
+    with pytest.raises(ConfigError) as caught:
+        types(tmp_path, "[x]", **{name: callee})
+
+    where = "map" if name == "each" else "inputs"
+    says = f"pipeline.yaml:3: steps.{name}.{where}.x: the model 'm' has no input 'x'"
+    assert says in caught.value.message
+    assert caught.value.help == "did you mean 'xs'?"
+    assert types(
+        tmp_path, "{x: {dtype: int8}}", b=model("x: int8 2", "y: bytes"), **{name: callee}
+    ).shape

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from inferd.core.errors import ConfigError
-from inferd.routing.pipeline.check import edges
+from inferd.core.errors import ConfigError, nearest
+from inferd.routing.pipeline.check import edges, graph
 from inferd.routing.pipeline.plan import Callee
-from inferd.routing.pipeline.spec import Feed, InputSpec, PipelineSpec, Ref, Value
+from inferd.routing.pipeline.spec import Feed, InputSpec, PipelineSpec, Ref, StepSpec, Value
 
 
 def request_types(spec: PipelineSpec, callees: Mapping[str, Callee]) -> dict[str, Value]:
@@ -16,7 +16,37 @@ def request_types(spec: PipelineSpec, callees: Mapping[str, Callee]) -> dict[str
 
     Raises ``ConfigError`` where nothing says it, or the steps that take an input do not agree.
     """
-    return {one.name: _type(one, list(_takers(spec, callees, one.name))) for one in spec.inputs}
+    found = {}
+    for one in spec.inputs:
+        takers = list(_takers(spec, callees, one.name))
+        if not takers:
+            _check_names(spec, callees, one.name)
+        found[one.name] = _type(one, takers)
+    return found
+
+
+def place(step: StepSpec, name: str, mapped: bool) -> str:
+    """Return where an input of a step is fed."""
+    feed = (step.mapped if mapped else step.inputs)[name]
+    if isinstance(feed[0], Ref):
+        return feed[0].where
+    return f"{feed[0].where}: steps.{step.name}.{'map' if mapped else 'inputs'}.{name}"
+
+
+def unknown(step: StepSpec, name: str, mapped: bool, inputs: Iterable[str]) -> ConfigError:
+    """Return the error for an input that what the step calls has not; ``inputs``: those it has."""
+    return ConfigError(
+        f"{place(step, name, mapped)}: {graph.called(step.call)} has no input {name!r}",
+        help=nearest(name, inputs),
+    )
+
+
+def _check_names(spec: PipelineSpec, callees: Mapping[str, Callee], name: str) -> None:
+    """Refuse an input of a step that is none, where nothing else takes an input of the pipeline."""
+    for step, mapped, taken in _fed(spec, name):
+        callee = callees.get(step.name)
+        if callee is not None and callee.signature.input(taken) is None:
+            raise unknown(step, taken, mapped, [one.name for one in callee.signature.inputs])
 
 
 def _type(spec: InputSpec, takers: list[tuple[str, Value]]) -> Value:
@@ -52,17 +82,22 @@ def _takers(
     spec: PipelineSpec, callees: Mapping[str, Callee], name: str
 ) -> Iterator[tuple[str, Value]]:
     """Yield ``step.input`` and type of all that take an input, in the order of the file."""
-    for step in spec.steps:
+    for step, mapped, taken in _fed(spec, name):
         callee = callees.get(step.name)
-        if callee is None:
-            continue
+        found = callee.signature.input(taken) if callee is not None else None
+        if callee is not None and found is not None:
+            value = edges.of_spec(found, batched=callee.signature.batched)
+            value = edges.listed(value) if mapped else value
+            yield f"{step.name}.{taken}", replace(value, uneven=False)
+
+
+def _fed(spec: PipelineSpec, name: str) -> Iterator[tuple[StepSpec, bool, str]]:
+    """Yield each step that an input feeds, whether element by element, and the input of the step."""
+    for step in spec.steps:
         for mapped, feeds in ((False, step.inputs), (True, step.mapped)):
-            for taken, feed in feeds.items():
-                found = callee.signature.input(taken)
-                if found is not None and _takes(feed, name):
-                    value = edges.of_spec(found, batched=callee.signature.batched)
-                    value = edges.listed(value) if mapped else value
-                    yield f"{step.name}.{taken}", replace(value, uneven=False)
+            yield from (
+                (step, mapped, taken) for taken, feed in feeds.items() if _takes(feed, name)
+            )
 
 
 def _takes(feed: Feed, name: str) -> bool:

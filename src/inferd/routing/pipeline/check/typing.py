@@ -17,7 +17,7 @@ from inferd.core.signature import Signature
 from inferd.execution.forward import Forward
 from inferd.routing.pipeline.check import edges, graph
 from inferd.routing.pipeline.check.external import batch_plan, goes_straight, signature, streaming
-from inferd.routing.pipeline.check.incoming import request_types
+from inferd.routing.pipeline.check.incoming import place, request_types, unknown
 from inferd.routing.pipeline.check.literals import constant_array
 from inferd.routing.pipeline.plan import Callee, PipelinePlan
 from inferd.routing.pipeline.spec import (
@@ -134,10 +134,7 @@ class _Types:
         constants: dict[str, np.ndarray] = {}
         for name, feed, mapped in _feeds(step):
             if name not in inputs:
-                raise ConfigError(
-                    f"{_place(step, name, mapped)}: {_calls(step)} has no input {name!r}",
-                    help=nearest(name, inputs),
-                )
+                raise unknown(step, name, mapped, inputs)
             for source in feed:
                 if isinstance(source, Constant):
                     wanted = edges.listed(inputs[name]) if mapped else inputs[name]
@@ -192,14 +189,14 @@ class _Types:
             values = [self.of(source) for source in feed if isinstance(source, Ref)]
             if not values:
                 raise ConfigError(
-                    f"{_place(step, name, mapped)}: a constant cannot be the only thing that feeds a transform"
+                    f"{place(step, name, mapped)}: a constant cannot be the only thing that feeds a transform"
                 )
             value = edges.either(values)
             each = edges.element(value) if mapped else value
             given[name] = value if each is None else each
             if given[name].uneven:
                 raise ConfigError(
-                    f"{_place(step, name, mapped)}: a transform cannot take {edges.shown(given[name])}",
+                    f"{place(step, name, mapped)}: a transform cannot take {edges.shown(given[name])}",
                     help="feed it under map:, or use a Python step",
                 )
         specs = tuple(edges.spec(name, value) for name, value in given.items())
@@ -296,13 +293,6 @@ def _used(spec: PipelineSpec, name: str) -> set[str]:
     found = [ref for step in spec.steps for ref in graph.refs(step)]
     found += [ref for output in spec.outputs for ref in graph.of_feed(output.feed)]
     return {ref.name for ref in found if ref.step == name}
-
-
-def _place(step: StepSpec, name: str, mapped: bool) -> str:
-    feed = (step.mapped if mapped else step.inputs)[name]
-    if isinstance(feed[0], Ref):
-        return feed[0].where
-    return f"{feed[0].where}: steps.{step.name}.{'map' if mapped else 'inputs'}.{name}"
 
 
 def _calls(step: StepSpec) -> str:

@@ -68,12 +68,13 @@ class Flow:
     """A request on its way, a ``step.Way``.
 
     ``promise`` gets the outputs or the error; for an answer in pieces no outputs, when it begins.
-    ``close`` is called once, however it ends. ``over``: for each step, whether it has ended.
+    ``close`` is called once, however it ends; ``good``: it ended well. ``over``: for each step, whether it
+    has ended.
     """
 
     __slots__ = (
         "_asked", "_close", "_course", "_going", "_left", "_promise", "_ready", "_running", "_servables",
-        "_steps", "_timer", "_waits", "deadline", "exits", "loop", "nbytes", "over", "rows", "sink",
+        "_steps", "_timer", "_waits", "deadline", "exits", "good", "loop", "nbytes", "over", "rows", "sink",
         "timings", "values",
     )  # fmt: skip
 
@@ -96,6 +97,7 @@ class Flow:
         self.values: Values = [None] * wiring.size
         self.over = [False] * len(wiring.lines)
         self.nbytes = nbytes
+        self.good = False
         self.sink: Stream | None = None
         self._course = course
         self._servables = servables
@@ -268,9 +270,11 @@ class Flow:
         stream = self.sink
         if stream is not None and stream.opened:
             stream.finish()
+            self.good = True
             self._end()
             return
         outputs = outputs_of(self.exits, self.values, self.rows)
+        self.good = True
         self._end()
         self._settle(outputs)
 
