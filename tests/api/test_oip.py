@@ -45,6 +45,14 @@ def test_not_ready_is_503_with_a_body():
     assert value(response)["ready"] is False
 
 
+def test_the_list_says_which_model_needs_no_name():
+    pipeline = version("p")
+    pipeline.parts = ("a",)
+
+    assert "default" not in value(Server(version("p"), version("a")).get("/v2/models"))
+    assert value(Server(pipeline, version("a")).get("/v2/models"))["default"] == "p"
+
+
 def test_models_are_listed_with_the_states_of_their_versions():
     broken = version("a", "2")
     broken.state, broken.reason = FAILED, "no memory"

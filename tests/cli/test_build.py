@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 from tests.cli.conftest import write_model
 
@@ -38,6 +40,15 @@ def test_it_writes_a_context_and_says_how_to_build_it(here, capsys):
     assert (here / "container" / "Dockerfile").is_file()
     assert (here / "container" / "models" / "sums" / "1" / "sums.onnx").is_file()
     assert (here / "container" / WHEEL[1]).read_bytes() == b"wheel"
+
+
+def test_the_lines_that_are_printed_are_quoted_for_a_shell(here, capsys):
+    assert main(["build", "shop", "--no-build", "--mount", "--output", "a `b` $c", *WHEEL]) == 0
+
+    build, run = (line for line in capsys.readouterr().out.splitlines() if "docker " in line)
+    assert shlex.split(build)[-1] == "a `b` $c"
+    assert "'a `b` $c'" in build
+    assert f"-v {here}/shop:/models/shop:ro" in run
 
 
 def test_it_builds_with_the_engine_there_is(engine, capsys):

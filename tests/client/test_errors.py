@@ -59,7 +59,8 @@ def test_a_redirect_says_where_to():
 
 
 def test_a_body_that_is_no_json_is_shown():
-    assert error_of(answer(502, b"<html>Bad Gateway"), 0).message == "<html>Bad Gateway"
+    page = "the server answered 502 with a page: Bad Gateway"
+    assert error_of(answer(502, b"<html>Bad Gateway"), 0).message == page
     assert "502 without an explanation" in error_of(answer(502, b""), 0).message
     assert len(error_of(answer(502, b"x" * 10_000), 0).message) == 300
 

@@ -119,6 +119,13 @@ def test_the_only_model_needs_no_name():
     assert server.predict(None, [1, 2]).model == "n"
 
 
+def test_a_pipeline_among_its_parts_needs_no_name():
+    server = Server()
+    server.other["/v2/models"] = answer(200, {"models": ["a", "m"], "default": "m"})
+
+    assert server.predict(None, [1, 2]).model == "m"
+
+
 @pytest.mark.parametrize("models", [[], ["a", "b"]], ids=["none", "two"])
 def test_else_a_name_is_needed(models):
     server = Server()

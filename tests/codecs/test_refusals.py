@@ -31,8 +31,25 @@ def test_others_are_the_caller_s_or_the_model_s():
     assert type(refusal(422, b"{}")) is InvalidInput
     assert type(refusal(422, b'{"error": "again"}')) is Quarantined
     assert "599" in refusal(599, b"").message
-    assert refusal(404, memoryview(b"<html>" + b"x" * 1000)).message.startswith("<html>")
+    assert refusal(404, memoryview(b"<html>" + b"x" * 1000)).message.endswith(
+        "a page: " + "x" * 300
+    )
     assert len(refusal(404, b"x" * 1000).message) == 300
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"no\n upstream\r\n", "no upstream"),
+        (b"<html>\n<head><TITLE>502 Bad Gateway</TITLE></head>", "the server answered 502 with a page: 502 Bad Gateway"),
+        (b"<!DOCTYPE html><p>x y</p", "the server answered 502 with a page: x y"),
+        (b"x" * 9000, "x" * 300),
+        (b"", "the server answered 502 without an explanation"),
+    ],
+    ids=["text", "page", "untitled", "long", "empty"],
+)  # fmt: skip
+def test_what_is_no_protocol_s_body_is_told_in_one_line(body, message):
+    assert refusal(502, body).message == message
 
 
 def test_a_redirect_is_told():

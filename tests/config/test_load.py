@@ -77,6 +77,8 @@ def test_limits_are_checked_against_the_rows_given(write):
         ("server: {port: 1, port: 2}", "port: given twice", None),
         ("server: [", "not valid YAML", None),
         ("models: 3", "models: 3 is not a list", None),
+        ("models: " + "[" * 3000, "inferd.yaml: is nested too deeply", None),
+        ('server: {"a\\e[31m": 1}', "inferd.yaml:1: server.a\\x1b[31m: unknown key", "allowed"),
     ],
     ids=[
         "group",
@@ -89,6 +91,8 @@ def test_limits_are_checked_against_the_rows_given(write):
         "twice",
         "yaml",
         "models",
+        "deep",
+        "control characters",
     ],
 )
 def test_a_mistake_in_the_file_names_its_place(write, text, message, help):

@@ -43,7 +43,7 @@ def test_what_is_no_such_thing_is_refused_and_shown(check, text):
         (quoting.wheel, "inferd-0.1.0-py3-none-any.whl"),
         (quoting.version, "2.13.0+cpu"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_what_is_one_passes(check, text):
     assert check(text, "--flag") == text

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from tests.system import images
@@ -90,8 +89,6 @@ class Stack:
 
     def up(self):
         """Build and start all, as the command's last words say; return the seconds until healthy."""
-        if kinds := self._kinds():
-            self.compose("build", *kinds)
         self.compose(
             "--parallel", "1", "build"
         )  # so that one finds in the cache what another built
@@ -99,26 +96,14 @@ class Stack:
         self.compose("up", "--detach", "--wait")
         return time.monotonic() - begin
 
-    def _kinds(self):
-        """Return a service for each set of packages: they share nothing, so they are built at once."""
-        first = {}
-        for name, service in self._config().items():
-            if "build" in service:
-                packages = Path(service["build"]["context"], "requirements.txt").read_text()
-                first.setdefault(packages, name)
-        return list(first.values())
-
-    def _config(self):
-        """Return the services as Compose understands them."""
-        return json.loads(self.compose("config", "--format", "json"))["services"]
-
     def down(self):
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             self.compose("down", "--volumes", "--timeout", "0")
 
     def services(self):
         """Return the names of all services but NGINX, those that are asked first."""
-        return [name for name in self._config() if name != "nginx"]
+        named = json.loads(self.compose("config", "--format", "json"))["services"]
+        return [name for name in named if name != "nginx"]
 
     def container(self, service):
         """Return the container of a service."""

@@ -1,6 +1,8 @@
 """The OCR pipeline, as it is, in containers behind NGINX: the answers of one process, and one trace."""
 
+import re
 import secrets
+import shlex
 import time
 
 import numpy as np
@@ -15,12 +17,12 @@ from inferd import Client
 
 pytestmark = pytest.mark.timeout(400)
 
-NAME = (
-    "inferd-tests-ocr"  # of the project and its images: a stack called "ocr" may be somebody's own
-)
+NAME = "inferd-tests-ocr"
+"""Of the project and its images: those that are called ``ocr`` may be somebody's own."""
 PICTURES = ("sample", "english", "chinese")
 LINES = 3  # of english.png
-REPLICAS = {"text-detect": 1, "text-recognise": 2, "ocr": 1}
+REPLICAS = {"detect": 1, "recognise": 2, "ocr": 1}
+MODELS = {"detect": "text-detect", "recognise": "text-recognise", "ocr": "ocr"}
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +32,14 @@ def application(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(engine, application, tmp_path_factory):
-    """One replica of the pipeline and of the model that detects, two of the one that recognises."""
+    """What the page says: one replica of the pipeline and of ``detect``, two of ``recognise``."""
+    page = (build.HERE / "README.md").read_text()
+    [options] = re.findall(r"^inferd compose \.ocr (.+) --port 8080$", page, re.MULTILINE)
     for base in (images.PYTHON, images.NGINX):
         images.provide(engine, base)
     made = Stack(
-        engine, tmp_path_factory.mktemp("stack") / "compose", application,
-        "--services", "text-detect,text-recognise", "--replicas", "1,text-recognise=2",
-    )  # fmt: skip
+        engine, tmp_path_factory.mktemp("stack") / "compose", application, *shlex.split(options)
+    )
     begin = time.monotonic()
     try:
         seconds = made.up()
@@ -121,14 +124,13 @@ def test_one_trace_goes_through_nginx_and_all_services(stack, application):
     found = seen()
     print(f"\ntrace {trace}: {found}")
 
-    assert found.pop("nginx") == [
-        "/models/ocr/predict",
-        "/inference.GRPCInferenceService/ModelInfer",
-    ]
-    assert found.keys() == REPLICAS.keys()
-    assert {name: set(asked) for name, asked in found.items()} == {name: {name} for name in found}
-    assert len(found["ocr"]) == len(found["text-detect"]) == 2
-    assert len(found["text-recognise"]) <= 2 * LINES
+    doors = ["/models/ocr/predict", "/inference.GRPCInferenceService/ModelInfer"]
+    assert found.pop("nginx") == doors
+    assert {name: set(asked) for name, asked in found.items()} == {
+        n: {m} for n, m in MODELS.items()
+    }
+    assert len(found["ocr"]) == len(found["detect"]) == 2
+    assert len(found["recognise"]) <= 2 * LINES
 
 
 def test_both_replicas_of_a_service_are_asked(stack, application):
@@ -137,7 +139,7 @@ def test_both_replicas_of_a_service_are_asked(stack, application):
 
     def both():
         over_http(stack.http, application / "english.png")
-        logs = [stack.lines(name) for name in names if name.startswith("text-recognise")]
-        return all(any(x.get("model") == "text-recognise" for x in lines) for lines in logs)
+        logs = [stack.lines(name) for name in names if name.startswith("recognise")]
+        return all(any(x.get("model") == MODELS["recognise"] for x in lines) for lines in logs)
 
     until(both, 30)

@@ -72,7 +72,10 @@ class OIPDoors:
         states = {
             name: [_state(version) for version in table.versions(name)] for name in table.names()
         }
-        return answer({"models": table.names(), "states": states}, call)
+        listed = {"models": table.names(), "states": states}
+        if table.only is not None:
+            listed["default"] = table.only
+        return answer(listed, call)
 
     async def model(self, request: HTTPRequest, call: Call) -> HTTPResponse:
         """Describe a model: its versions, or the one asked for, and its tensors."""

@@ -101,12 +101,12 @@ def command(
     write_context(found, recipe(given, baked=baked), given_files(given), output)
     click.echo("\n".join(summary(found, output, baked=baked)))
     if chosen is None:
-        click.echo(f"\nbuild it:\n  docker build --tag {named} {output}")
-        return DONE
-    click.echo(f"building {named} with {chosen}", err=True)
-    build(build_command(chosen, output, named, passed))
+        click.echo(f"\nbuild it:\n  docker build --tag {named} {shlex.quote(str(output))}")
+    else:
+        click.echo(f"building {named} with {chosen}", err=True)
+        build(build_command(chosen, output, named, passed))
     mount = "" if baked else f" -v {shlex.quote(f'{Path(path).resolve()}:{found.paths[0]}:ro')}"
-    click.echo(f"\nrun it:\n  {run_line(chosen, named, mount)}")
+    click.echo(f"\nrun it:\n  {run_line(chosen or 'docker', named, mount)}")
     return DONE
 
 

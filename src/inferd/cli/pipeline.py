@@ -95,15 +95,7 @@ def show_command(
     if runs is not None and form == "mermaid":
         raise click.UsageError("a Mermaid graph shows no times\nhelp: use --format text or json")
     if url is not None:
-        if runs is None:
-            raise click.UsageError(
-                "--url shows times alone\nhelp: say how many requests with --runs"
-            )
-        if model is not None:
-            raise click.UsageError(
-                "--model is for a path\nhelp: name the pipeline in place of PATH"
-            )
-        return _show_served(url, path, form, runs, data, seconds, ca)
+        return _show_served(url, path, model, form, runs, data, seconds, ca)
     spec = read_pipeline(_find(Path(path), model))
     if form == "mermaid":
         click.echo(show.mermaid(spec), nl=False)
@@ -122,9 +114,14 @@ def show_command(
 
 
 def _show_served(
-    url: str, name: str, form: str, runs: int, data: str | None, seconds: float, ca: str | None
-) -> int:
+    url: str, name: str, model: str | None, form: str, runs: int | None, data: str | None,
+    seconds: float, ca: str | None,
+) -> int:  # fmt: skip
     """Show the time of each step as a running server tells it."""
+    if runs is None:
+        raise click.UsageError("--url shows times alone\nhelp: say how many requests with --runs")
+    if model is not None:
+        raise click.UsageError("--model is for a path\nhelp: name the pipeline in place of PATH")
     from inferd.cli import steptimes
     from inferd.codecs.json import dumps
 

@@ -109,6 +109,11 @@ class Flow(Exchanges):
 
     def names(self, terms: Terms) -> Steps[list[str]]:
         """Return the names of the models served."""
+        names, _ = yield from self._listed(terms)
+        return names
+
+    def _listed(self, terms: Terms) -> Steps[tuple[list[str], str | None]]:
+        """Return the names of the models served, and the one that needs no name where that is said."""
         try:
             listed = yield from self.fetch("/v2/models", terms)
         except UNOFFERED:
@@ -117,12 +122,21 @@ class Flow(Exchanges):
         found = listed.get("models") if isinstance(listed, dict) else listed
         rows = found if isinstance(found, list) else []
         names = [row["name"] if isinstance(row, dict) and "name" in row else row for row in rows]
-        return list(dict.fromkeys(str(name) for name in names))
+        default = listed.get("default") if isinstance(listed, dict) else None
+        return (
+            list(dict.fromkeys(str(name) for name in names)),
+            default if isinstance(default, str) else None,
+        )
 
     def only(self, terms: Terms) -> Steps[str]:
-        """Return the name of the one model served; raises ``InvalidInput`` where it is not one."""
+        """Return the name of the one model served, or of the pipeline that the others are parts of.
+
+        Raises ``InvalidInput`` where it is not one.
+        """
         if self._lone is None:
-            names = yield from self.names(terms)
+            names, default = yield from self._listed(terms)
+            if default is not None:
+                names = [default]
             if len(names) != 1:
                 raise InvalidInput(
                     f"{self.url} serves {len(names)} models; a name is needed",

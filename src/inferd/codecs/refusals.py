@@ -7,6 +7,7 @@ A body ``{"error": {"kind", "message", "help"}}`` says by itself what it is; any
 from __future__ import annotations
 
 import email.utils
+import re
 from typing import Any
 
 from inferd.codecs.json import loads
@@ -53,7 +54,9 @@ CLASSES: dict[int, type[InferdError]] = {
 }
 """Status to class where the body does not say; other 4xx are the caller's, other 5xx the model's."""
 
-_SHOWN = 300
+_SHOWN, _READ = 300, 2000
+_TITLE = re.compile(r"<title>([^<]+)", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>?")
 
 Said = tuple[str, str | None, str | None]
 """Message, help and kind of an error."""
@@ -118,5 +121,9 @@ def _said(body: bytes | bytearray | memoryview) -> Said | None:
 
 
 def _shown(status: int, body: bytes | bytearray | memoryview) -> str:
-    text = bytes(body[:_SHOWN]).decode("utf-8", "replace").strip()
-    return text or f"the server answered {status} without an explanation"
+    text = " ".join(bytes(body[:_READ]).decode("utf-8", "replace").split())
+    if text.startswith("<"):  # a page for people, such as a proxy has
+        title = _TITLE.search(text)
+        said = title[1].strip() if title else " ".join(_TAG.sub(" ", text).split())
+        return f"the server answered {status} with a page: {said[:_SHOWN]}"
+    return text[:_SHOWN] or f"the server answered {status} without an explanation"

@@ -49,6 +49,8 @@ class Section(Mapping[str, Any]):
     def error(self, key: str | None, message: str, *, help: str | None = None) -> ConfigError:
         """Build the error for ``key``: file, line, dotted key, message."""
         dotted = ".".join(p for p in (self.path, key or "") if p)
+        if not dotted.isprintable():  # a key as the file has it may steer a terminal
+            dotted = repr(dotted)[1:-1]
         place = f"{self.where(key)}: {dotted}" if dotted else self.where(key)
         return ConfigError(f"{place}: {message}", help=help)
 
@@ -101,7 +103,9 @@ def parse_yaml(data: bytes | str, file: str) -> Section:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{file}:{line}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError(f"{file}: is nested too deeply") from None
+    except (yaml.YAMLError, UnicodeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"{file}: not valid YAML: {reason}") from None
     finally:

@@ -110,6 +110,11 @@ class RouteTable:
         for watcher in self._watchers:
             watcher(model)
 
+    @property
+    def only(self) -> str | None:
+        """The model that answers who names none, ``None`` where there are several."""
+        return None if self._only is None else self._only.model
+
     def names(self) -> list[str]:
         """Return all model names, sorted."""
         return sorted(self._models)

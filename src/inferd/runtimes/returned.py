@@ -170,4 +170,7 @@ def _bytes_array(value: Any) -> np.ndarray:
 def _as_text(value: Any) -> bytes:
     if not isinstance(value, (str, bytes, bytearray)):
         raise ValueError(f"holds a {type(value).__name__} where text is declared")  # noqa: TRY004
-    return as_bytes(value)
+    try:
+        return as_bytes(value)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"holds a text that cannot be written as UTF-8: {error.reason}") from None

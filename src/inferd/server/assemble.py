@@ -32,7 +32,6 @@ from inferd.server.instruments import Instruments
 from inferd.server.listeners import Listeners
 from inferd.server.loading import ModelLoading
 from inferd.server.sagemaker import Container
-from inferd.server.services import readings
 from inferd.server.state import StateDirectory
 from inferd.server.tracing import Tracing
 from inferd.telemetry import table
@@ -90,9 +89,8 @@ class Assembled:
             self.table, doors, readiness=self.readiness, scrape=self.scrape, place=self.place
         )
         self.metrics_only = metrics_plane(doors, self.scrape)
-        self.instruments.attach(self.models, self.data)
+        self.instruments.attach(self.models, self.data, self.services)
         self.metrics.provide(lambda: [Reading(table.LOG_DROPPED, (), float(logs.writer.dropped))])
-        self.metrics.provide(lambda: readings(self.services.running))
         if settings.log.access:
             self.instruments.access = AccessLog(
                 logs.writer, asyncio.get_running_loop(), json=logs.json

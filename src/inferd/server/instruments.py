@@ -19,6 +19,7 @@ from inferd.api.plane import Plane
 from inferd.api.routes import INFER
 from inferd.control.loader import GOLDEN, LoadedModel
 from inferd.control.models import Models
+from inferd.control.services import Services
 from inferd.core.clock import monotonic
 from inferd.core.message import Timings
 from inferd.execution.executor import Job
@@ -26,6 +27,7 @@ from inferd.execution.frames import OK, Outcome
 from inferd.routing.pipeline.run import AnswerObserver, StepObserver
 from inferd.scheduling.settings import Observer
 from inferd.server.parts import by_model
+from inferd.server.services import readings
 from inferd.server.tracing import record
 from inferd.telemetry import table
 from inferd.telemetry.access import AccessLog
@@ -61,8 +63,8 @@ class Instruments:
         self._answered = metrics.counter(table.ANSWERED)
         self._cancelled = metrics.counter(table.CANCELLED)
 
-    def attach(self, models: Models, plane: Plane) -> None:
-        """Read queues and instances of ``models`` and requests of ``plane`` at every scrape."""
+    def attach(self, models: Models, plane: Plane, services: Services) -> None:
+        """Read ``models`` (queues, instances), ``services`` and requests of ``plane`` at every scrape."""
         self._models_of = models
         self.count(plane)
         plane.refused = self.refused
@@ -70,6 +72,7 @@ class Instruments:
         metrics.gauge(table.START_TIME).set(time.time())
         metrics.gauge(table.BUILD_INFO, __version__, platform.python_version()).set(1)
         metrics.provide(self._models)
+        metrics.provide(lambda: readings(services.running))
         metrics.provide(self._transport)
         metrics.provide(self._memory, slow=True)
 
@@ -137,10 +140,10 @@ class Instruments:
 
     def answers(self, model: str, version: str) -> AnswerObserver:
         """Return what a pipeline tells of its answers; each is a run, of as many rows as it has."""
-        tally = self.served(model, version).tally
 
         def observe(rows: int, timings: Timings) -> None:
-            tally.ran(rows, timings.batch, timings.run)
+            # Made at the first answer: a pipeline that nobody asks has no series of its own.
+            self.served(model, version).tally.ran(rows, timings.batch, timings.run)
 
         return observe
 

@@ -237,6 +237,33 @@ def test_first_steps_have_the_requests_priority_and_later_ones_are_admitted(tmp_
     assert {r.id for r in a.asked} == {"r1"} == {id for *_, id in b.asked}
 
 
+@pytest.mark.parametrize("rows", [1, 2], ids=["one", "row by row"])
+def test_a_full_pipeline_takes_later_steps_of_those_that_ask_it(tmp_path, rows):
+    held = asyncio.Event()
+    text = CHAIN.replace("model: a,", "when: len(x) > 0, model: a,")
+    text = text.replace("y: b.y", "y: {from: b.y, default: [0, 0]}")
+    servables = {"a": Plain(plus(1), held), "b": Plain(plus(10))}
+    subject = pipeline(
+        tmp_path, text, dict.fromkeys(servables, model(*ROW)), servables,
+        limits=QueueLimits(entries=1),
+    )  # fmt: skip
+    x = np.zeros((rows, 2), np.float32)
+
+    async def main():
+        first = asyncio.create_task(subject(request(x=x)))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="1 requests are under way"):
+            await subject(request(x=x, _priority=HIGH))
+        later = asyncio.create_task(subject(request(x=x, _priority=ADMITTED)))
+        await asyncio.sleep(0)
+        held.set()
+        for task in (first, later):
+            assert (await task).outputs["y"].tolist() == [[11, 11]] * rows
+        await nothing_left(subject)
+
+    asyncio.run(main())
+
+
 def test_a_step_is_asked_under_its_own_names_for_what_is_used(tmp_path):
     text = CHAIN.replace("model: a,", "model: other@3, timeout: 5s,")
     a = Plain(plus(1))

@@ -136,7 +136,8 @@ class Pipeline:
         """Run the graph for each row; the first error ends the others."""
         most, gate = self._rows_at_once, self.gate
         nbytes = self._nbytes(request.inputs)
-        gate.enter(nbytes, self._clock(), request.deadline)
+        admitted = request.priority == ADMITTED
+        gate.enter(nbytes, self._clock(), request.deadline, admitted=admitted)
         try:
             servables = self._bind()
             parts = [
@@ -175,7 +176,8 @@ class Pipeline:
     def _enter(self, inputs: Tensors, rows: int, asked: Asked, promise: Promise) -> Flow:
         """Admit a request that runs the graph once, and begin; raises the refusal."""
         nbytes = self._nbytes(inputs)
-        self.gate.enter(nbytes, self._clock(), asked.deadline)
+        admitted = asked.priority == ADMITTED
+        self.gate.enter(nbytes, self._clock(), asked.deadline, admitted=admitted)
         try:
             flow = Flow(self._course, self._bind(), asked, promise, self._left, nbytes)
         except BaseException:

@@ -86,7 +86,8 @@ class Condition:
 
     ``test`` is given a value for each of ``refs`` (numpy scalar, array or ``bytes``). ``single``: those
     that are compared or taken for true or false, so they must hold one element; ``lists``: those
-    whose length is asked for, or in which something is looked for.
+    whose length is asked for, or in which something is looked for. ``misfit`` is given sample values, and
+    says why values of their types cannot be tested, whichever way the test goes.
     """
 
     text: str
@@ -95,6 +96,7 @@ class Condition:
     where: str = ""
     single: frozenset[Ref] = frozenset()
     lists: frozenset[Ref] = frozenset()
+    misfit: Callable[[Mapping[Ref, Any]], str | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

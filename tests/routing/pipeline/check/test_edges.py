@@ -57,6 +57,14 @@ def test_what_may_feed_what(given, wanted, fits):
     assert (edges.mismatch(given, wanted) is None) is fits
 
 
+def test_a_sample_is_of_the_type():
+    assert edges.sample(Value(FP32, ())).shape == ()
+    assert edges.sample(Value(INT64, (-1, 4))).tolist() == [[0]]
+    assert edges.sample(Value(BYTES, (-1,))).tolist() == [b""]
+    (element,) = edges.sample(Value(FP32, (-1, -1, 3), uneven=True))
+    assert element.shape == (1, 1)
+
+
 def test_types_are_narrowed_and_widened():
     free, known = Value(FP32, (-1, 4)), Value(FP32, (3, -1))
 

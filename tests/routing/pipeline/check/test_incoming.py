@@ -27,7 +27,7 @@ def test_content_comes_with_the_type_and_is_overruled_by_the_file(tmp_path):
 
     assert types(tmp_path, "[x]", a=image) == Value(BYTES, (), content="image")
     assert types(tmp_path, "{x: {dtype: bytes}}", a=image).content == "image"
-    assert types(tmp_path, "{x: {content: scan}}", a=image).content == "scan"
+    assert types(tmp_path, "{x: {content: text}}", a=image).content == "text"
 
 
 def test_sizes_that_another_step_knows_are_taken_from_it(tmp_path):

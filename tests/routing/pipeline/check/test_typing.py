@@ -178,6 +178,16 @@ def test_types_that_agree(tmp_path, ref, taken):
             "no single value\nhelp: ask ",
         ),
         ("{model: m, inputs: {x: x}, when: first.noo > 1}", "float32 4", "has no output 'noo'"),
+        (
+            "{model: m, inputs: {x: x}, when: first.one > 'a'}",
+            "float32 4",
+            "steps.a.when: the condition \"first.one > 'a'\" cannot be tested: a number and a text have no order",
+        ),
+        (
+            "{model: m, inputs: {x: x}, when: first.one > 1 or len(first.scalar) > 1}",
+            "float32 4",
+            "first.scalar is a number, which has no length",
+        ),
     ],
     ids=lambda value: value[:40],
 )
@@ -330,11 +340,12 @@ def test_a_step_is_mapped_row_by_row_where_rows_cannot_go_together(tmp_path, cal
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("{z: 1}", "lacks the output 'y', which is used"),
+        ("{z: word}", "lacks the output 'y', which is used"),
         ("{y: [1, 2], zz: 1}", "the step has no output 'zz'\nhelp: did you mean 'z'?"),
+        ("{yy: [1, 2]}", "the step has no output 'yy'\nhelp: did you mean 'y'?"),
         ("{y: [1, 2, 3]}", "a.y is float32[2], and the constant has the shape [3]"),
     ],
-    ids=["lacks", "unknown", "shape"],
+    ids=["lacks", "unknown", "mistyped", "shape"],
 )
 def test_values_of_a_fallback_are_of_the_steps_types(tmp_path, values, message):
     step = f"{{model: m, inputs: {{x: x}}, fallback: {{values: {values}}}}}"

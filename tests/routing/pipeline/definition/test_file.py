@@ -182,6 +182,7 @@ outputs:
         ("shape: [4]", "shape: 4", "is no shape"),
         ("shape: [4]", "shape: [true]", "is no shape"),
         ("shape: [4]", "content: Image!", "inputs.x.content: 'Image!' is not a name"),
+        ("shape: [4]", "content: imgae", "inputs.x.content: 'imgae' is not known\nhelp: did you mean 'image'?"),
         ("shape: [4]", "shpae: [4]", "did you mean 'shape'?"),
         ("z: b.z", 'z: {from: b.z, default: "\\ud800"}', ":6: outputs.z.default: '\\ud800' is no valid text"),
         ("shape: [4]}", "shape: [4]}, z: text", "inputs.z: must be a mapping, not 'text'"),

@@ -21,6 +21,15 @@ def test_what_enters_is_counted_until_it_leaves():
     assert (gate.entries, gate.nbytes) == (2, 20)
 
 
+def test_a_later_step_of_an_admitted_request_is_let_in_however_many_there_are():
+    gate = full(3, QueueLimits(entries=3, nbytes=50))
+    gate.enter(10, 0.0, 100.0, admitted=True)
+
+    assert gate.entries == 4
+    with pytest.raises(Overloaded, match="bytes are under way"):
+        gate.enter(11, 0.0, 100.0, admitted=True)
+
+
 @pytest.mark.parametrize(
     ("limits", "nbytes", "message"),
     [

@@ -276,10 +276,10 @@ def test_a_condition_that_cannot_be_tested_names_the_step(tmp_path):
         inputs: [x]
         steps:
           a: {python: "s:f", inputs: {x: x}}
-          b: {python: "s:f", inputs: {x: x}, when: a.text > 3}
+          b: {python: "s:f", inputs: {x: x}, when: a.all > 3}
         outputs: {y: {from: b.y, default: [0, 0]}}
     """
-    servables = {"a": Plain(lambda _: {"text": np.array("word", object)}), "b": Plain(plus(1))}
-    callees = {"a": function("x: float32 2", "text: bytes"), "b": function(*ROW)}
+    servables = {"a": Plain(lambda _: {"all": np.ones(2, np.float32)}), "b": Plain(plus(1))}
+    callees = {"a": function("x: float32 2", "all: float32 -1"), "b": function(*ROW)}
     with pytest.raises(InferdError, match="step 'b': the condition"):
         ask(pipeline(tmp_path, text, callees, servables), x=ONE)

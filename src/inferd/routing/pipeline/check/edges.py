@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from inferd.core.signature import TensorSpec
-from inferd.core.tensor import BYTES
+from inferd.core.tensor import BYTES, uneven
 from inferd.routing.pipeline.spec import Value
 
 ONE = ((), (1,))
@@ -37,6 +39,13 @@ def spec(name: str, value: Value, *, batched: bool = False) -> TensorSpec:
     """Return a type as a tensor of a signature: the reverse of ``of_spec``."""
     shape = (-1, *value.shape) if batched else value.shape
     return TensorSpec(name, value.dtype, shape, (), value.content)
+
+
+def sample(value: Value) -> np.ndarray:
+    """Return a value of a type, as small as one can be: a zero or an empty text, in as many axes."""
+    if value.uneven:
+        return uneven([sample(replace(value, shape=value.shape[1:], uneven=False))])
+    return np.full((1,) * len(value.shape), b"" if value.dtype is BYTES else 0, value.dtype.numpy)
 
 
 def listed(value: Value) -> Value:

@@ -179,6 +179,14 @@ class _Types:
                     f"{ref.where}: {ref} is {edges.shown(value)}, which is no single value",
                     help=f"ask for len({ref}), or for something in it",
                 )
+        if when is None:
+            return
+        reason = when.misfit({ref: edges.sample(self.of(ref)) for ref in when.refs})
+        if reason is not None:
+            raise ConfigError(
+                f"{when.where}: the condition {when.text!r} cannot be tested: {reason}",
+                help="texts are compared with texts, numbers with numbers",
+            )
 
     def _callee(self, step: StepSpec) -> Callee:
         """Return what a step calls; transforms are compiled over what feeds them."""
@@ -221,10 +229,6 @@ class _Types:
         if stands_in is not None:
             given = {s.name for s in stands_in.outputs}
             _check_stand_in(step, fallback, stands_in, inputs, each)
-        for name in sorted(used - given):
-            raise ConfigError(
-                f"{fallback.where}: steps.{step.name}.fallback: lacks the output {name!r}, which is used"
-            )
         values = {}
         for name, constant in fallback.values.items():
             if name not in outputs:
@@ -233,6 +237,10 @@ class _Types:
                     help=nearest(name, outputs),
                 )
             values[name] = constant_array(constant, outputs[name], f"{step.name}.{name}")
+        for name in sorted(used - given):
+            raise ConfigError(
+                f"{fallback.where}: steps.{step.name}.fallback: lacks the output {name!r}, which is used"
+            )
         return values
 
 

@@ -84,7 +84,7 @@ def parse_condition(text: str, where: str, find: FindRef) -> Condition:
         raise ConfigError(f"{where}: the condition {_short(text)!r} {error}", help=HELP) from None
     return Condition(
         text.strip(), tuple(dict.fromkeys(refs)), _guarded(test, text, refs), where,
-        frozenset(walk.single), frozenset(walk.lists),
+        frozenset(walk.single), frozenset(walk.lists), _misfit(tuple(walk.tests)),
     )  # fmt: skip
 
 
@@ -133,13 +133,28 @@ def _guarded(test: Eval, text: str, refs: list[Ref]) -> Callable[[Values], bool]
     return guarded
 
 
+def _misfit(tests: tuple[Eval, ...]) -> Callable[[Values], str | None]:
+    """Return what says why values cannot be tested, whichever way the whole test goes."""
+
+    def misfit(values: Values) -> str | None:
+        try:
+            for test in tests:
+                test(values)
+        except _Unfit as error:
+            return str(error)
+        return None
+
+    return misfit
+
+
 @dataclass(slots=True)
 class _Walk:
-    """Makes closures of the tree's nodes; remembers how each value is used."""
+    """Makes closures of the tree's nodes; remembers how each value is used, and each comparison."""
 
     refs: list[Ref]
     single: set[Ref] = field(default_factory=set)
     lists: set[Ref] = field(default_factory=set)
+    tests: list[Eval] = field(default_factory=list)
 
     def truth(self, node: ast.expr, depth: int) -> Eval:
         """Return the test of ``node``, which is taken for true or false."""
@@ -173,6 +188,7 @@ class _Walk:
             else:
                 raise _Refused("uses a comparison that is not offered")
             left = right
+        self.tests += pairs
         return pairs[0] if len(pairs) == 1 else lambda values: all(p(values) for p in pairs)
 
     def _one(self, node: ast.expr) -> Eval:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inferd.config.sources import Section, load_yaml
-from inferd.core.errors import InferdError
+from inferd.core.errors import InferdError, nearest
 from inferd.core.tensor import BYTES, DType, dtype_named
 from inferd.repository import readers
 from inferd.routing.pipeline.check import graph
@@ -27,6 +27,8 @@ from inferd.routing.pipeline.definition.stepfile import read_step
 from inferd.routing.pipeline.spec import InputSpec, OutputSpec, PipelineSpec
 
 FILE = "pipeline.yaml"
+CONTENTS = ("image", "text")
+"""What bytes may mean."""
 
 
 def read_pipeline(path: Path, name: str | None = None) -> PipelineSpec:
@@ -148,7 +150,14 @@ def _input(section: Section, name: str) -> InputSpec:
     shape = read(_shape, row, "shape")
     if shape is None and dtype is BYTES:
         shape = ()
-    return InputSpec(name, dtype, shape, read(readers.word, row, "content"), where)
+    return InputSpec(name, dtype, shape, read(_content, row, "content"), where)
+
+
+def _content(section: Section, key: str) -> str:
+    content = readers.word(section, key)
+    if content not in CONTENTS:
+        raise section.error(key, f"{content!r} is not known", help=nearest(content, CONTENTS))
+    return content
 
 
 def _dtype(section: Section, key: str) -> DType:

@@ -29,21 +29,26 @@ class Gate:
         self._interval = 0.0
         self._last = 0.0
 
-    def enter(self, nbytes: int, now: float, deadline: float) -> None:
-        """Let a request in, or raise why not; every one let in must ``leave``."""
+    def enter(self, nbytes: int, now: float, deadline: float, *, admitted: bool = False) -> None:
+        """Let a request in, or raise why not; every one let in must ``leave``.
+
+        ``admitted``: it is a later step of a pipeline that asks this one. Work was done for it, so how
+        many are under way does not keep it out.
+        """
         entries = self.entries
         if deadline <= now:
             self.refused += 1
             raise DeadlineExceeded("the deadline had passed when the request arrived")
         if entries:
             limits = self._limits
-            if entries >= limits.entries:
+            if entries >= limits.entries and not admitted:
                 raise self._full(f"{entries} requests are under way")
             if self.nbytes + nbytes > limits.nbytes:
                 raise self._full(
                     f"{self.nbytes} bytes are under way, {nbytes} more are over {limits.nbytes}"
                 )
-            if entries >= ENTRIES_LEAST and entries * self._interval > deadline - now:
+            late = entries >= ENTRIES_LEAST and entries * self._interval > deadline - now
+            if late and not admitted:
                 raise self._full(
                     f"the request would take {entries * self._interval:.2g} s, past its deadline in "
                     f"{deadline - now:.2g} s"
