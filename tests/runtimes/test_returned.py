@@ -50,7 +50,9 @@ def test_texts_become_bytes(value, shape):
         pytest.param([["a"], ["a", "b"]], BYTES, "ragged", id="ragged-text"),
         pytest.param([1.5], INT64, "do not fit", id="fraction"),
         pytest.param([3], BYTES, "holds a int where text is declared", id="number"),
-        pytest.param(["\ud800"], BYTES, "holds a text that cannot be written as UTF-8: surr", id="surrogate"),
+        pytest.param(
+            ["\ud800"], BYTES, "holds a text that cannot be written as UTF-8: surr", id="surrogate"
+        ),
         pytest.param({"a": 1}, FP32, "holds object", id="dict"),
         pytest.param([None], FP32, "holds object", id="none"),
     ],
