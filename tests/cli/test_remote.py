@@ -78,7 +78,7 @@ def test_a_request_is_sent_and_the_answer_read(server):
         (400, {"error": {"message": "bad", "help": "do"}}, InvalidInput, "400: bad", "do"),
         (404, {"error": "no model"}, NotFound, "404: no model", None),
         (503, {"error": {"message": "loading"}}, Unavailable, "503: loading", None),
-        (500, "<html>", ModelFailed, "500: <html>", None),
+        (500, "<html>", ModelFailed, "500: the server answered 500 with a page", None),
         (502, b"", Unavailable, "502: the server answered 502 without an explanation", None),
     ],
     ids=["object", "text", "server", "html", "empty"],

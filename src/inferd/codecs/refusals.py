@@ -125,5 +125,5 @@ def _shown(status: int, body: bytes | bytearray | memoryview) -> str:
     if text.startswith("<"):  # a page for people, such as a proxy has
         title = _TITLE.search(text)
         said = title[1].strip() if title else " ".join(_TAG.sub(" ", text).split())
-        return f"the server answered {status} with a page: {said[:_SHOWN]}"
+        return f"the server answered {status} with a page" + f": {said[:_SHOWN]}" * bool(said)
     return text[:_SHOWN] or f"the server answered {status} without an explanation"
