@@ -126,6 +126,22 @@ def client(side: Side, scenario: Scenario, pace: Pace) -> Measure:
     return measure
 
 
+def turns(pace: Pace) -> Measure:
+    """Return a measurement of what a local step of a pipeline adds to its model."""
+
+    def measure() -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.turns", "5", str(pace.seconds), str(pace.warm)],
+            cwd=ROOT, stdout=subprocess.PIPE, timeout=120 + pace.seconds, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Failed(f"status {done.returncode}")
+        row: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+        return row
+
+    return measure
+
+
 def start(side: Side, model: str) -> Measure:
     """Return a measurement of the time from spawning to the first 200, with no state kept."""
 

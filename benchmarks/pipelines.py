@@ -22,6 +22,7 @@ from benchmarks import models
 from benchmarks.process import Failed, Process, free_port
 
 SERVICES = ("ids", "m", "vector")
+SLOWEST = "m"
 THREE = """\
 inputs: [input_ids, attention_mask]
 steps:
@@ -91,19 +92,33 @@ def serve(path: Path, port: int, state: Path, *more: str, grpc: int | None = Non
     ]  # fmt: skip
 
 
+def on_core(core: int, command: Sequence[str]) -> list[str]:
+    """Return the command that runs ``command`` on one core, as if that were its host's only one."""
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
 def services(port: int, state: Path) -> Process:
-    """Return the pipeline on ``port`` whose three steps run in servers of their own."""
+    """Return the pipeline on ``port`` whose three steps run in servers of their own.
+
+    The slowest service has a core to itself, as it would have a host; all others share another core with
+    the load generator. Side by side on the same cores, each would take from the others what it uses.
+    """
     folder, ports = three(), [free_port() for _ in SERVICES]
     deployment = folder.parent / f"deployment-{port}.yaml"
     rows = [f"  {n}: {{url: 'http://127.0.0.1:{p}'}}" for n, p in zip(SERVICES, ports, strict=True)]
     deployment.write_text("\n".join(["services:", *rows, ""]))
     others = [
-        Process(serve(folder / name, each, state / name))
+        Process(on_core(int(name != SLOWEST), serve(folder / name, each, state / name)))
         for name, each in zip(SERVICES, ports, strict=True)
     ]
     alone = folder / "pipeline.yaml"
     command = serve(alone, port, state / "front", "--deployment", str(deployment))
-    return Behind(command, others)
+    return Behind(on_core(1, command), others)
+
+
+def slowest(port: int, state: Path) -> Process:
+    """Return the slowest of the services alone, on the core that it has among the others."""
+    return Process(on_core(0, serve(three() / SLOWEST, port, state / SLOWEST)))
 
 
 def behind_nginx(port: int, inner: int, server: Process) -> Process:

@@ -39,6 +39,12 @@ decoded after the clock has stopped and compared with what ONNX Runtime gives fo
 - **ragged**: lengths are log-normal (median 20, sigma 0.8, 4 to 128 tokens). Requests arrive as a
   Poisson process at 3 times the rate at which *first-come, padded to longest* (batches of up to 32 in
   order of arrival) saturates; tokens/s counts real tokens answered.
+- **P**: a pipeline of five models like T beside the same five asked in turn, in one process, each model in
+  its worker; the difference by step. **P1**: the same over HTTP, one step and five.
+- **R32**: M between two models that change nothing, as three services and a fourth server that asks them. The
+  slowest has a core to itself, as it would have a host, with and without the pipeline; all others share a core
+  with the load generator.
+- **X64, X1**: NGINX with the file that `inferd compose` writes, access log included, before one server.
 - **start**: from spawning the command to the first 200, with no state kept from earlier runs.
 - **memory**: sum of the proportional set sizes of all processes, 3 s after one answer.
 """
@@ -98,7 +104,7 @@ def table(outcome: Outcome) -> str:
         f"{scenario.ours} / it",
     ]
     lines += ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
-    lower = metric in ("p50_ms", "start_ms", "pss_mb")
+    lower = metric in ("p50_ms", "start_ms", "pss_mb", "step_ms")
     rows = [(n, r) for n, r in outcome.rounds.items() if r]
     rows.sort(key=lambda row: (scenarios.middle(row[1], metric) or 0) * (1 if lower else -1))
     for name, results in rows:

@@ -25,7 +25,7 @@ Rounds = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``kind``: ``load``, ``grpc``, ``ragged``, ``client``, ``start`` or ``memory``.
+    """``kind``: ``load``, ``grpc``, ``ragged``, ``client``, ``turns``, ``start`` or ``memory``.
 
     ``metric`` is what is compared. ``pool`` names what is sent where it is not the model's letter.
     ``streams``: calls at once on each connection (gRPC). ``ours``: the side that others are held
@@ -73,10 +73,12 @@ SCENARIOS: tuple[Scenario, ...] = (
              (sides.INFERD_GRPC, *sides.STREAM_PEERS), kind="grpc", pool="S", streams=8),
     Scenario("ragged", "MiniLM-shaped transformer, sentences of 4..128 tokens, tokens/s", "R", 128,
              (sides.FIRST_COME, sides.INFERD), "units_rate", "ragged"),
+    Scenario("P", "what a local step adds to its model, one request at a time, ms", "T", 1,
+             (sides.FIVE_STEPS,), "step_ms", "turns", ours=sides.FIVE_STEPS.name),
     Scenario("P1", "pipelines of steps like T, 1 connection, median latency in ms", "T", 1,
              (sides.INFERD, sides.ONE_STEP, sides.FIVE_STEPS), "p50_ms", ours=sides.FIVE_STEPS.name),
-    Scenario("R16", "M between two steps that change nothing, 16 connections, requests/s", "M", 16,
-             (sides.INFERD, sides.THREE_STEPS, sides.THREE_SERVICES), ours=sides.THREE_SERVICES.name),
+    Scenario("R32", "M between two steps that change nothing, 32 connections, requests/s", "M", 32,
+             (sides.SLOWEST, sides.THREE_SERVICES), ours=sides.THREE_SERVICES.name),
     Scenario("X64", "T behind NGINX, 64 connections, requests/s", "T", 64,
              (sides.INFERD, sides.NGINX), ours=sides.NGINX.name),
     Scenario("X1", "T behind NGINX, 1 connection, median latency in ms", "T", 1,
@@ -179,12 +181,17 @@ BARS: tuple[Bar, ...] = (
     Bar("S32", "times the best server of gRPC in Python", _over_best("grpc"), 1.0),
     Bar("ragged", "times first-come's tokens/s", _over(sides.FIRST_COME.name, "units_rate"), 2.0),
     Bar(
-        "P1", "ms for each further step, its model included (p50)", _each_step, 0.1, at_least=False
+        "P",
+        "ms that a local step adds to its model (p50)",
+        lambda rounds: middle(rounds.get(sides.FIVE_STEPS.name, ()), "step_ms"),
+        0.1,
+        at_least=False,
     ),
+    Bar("P1", "ms for each further step, its model's worker included (p50)", _each_step, None),
     Bar(
-        "R16",
+        "R32",
         "of the slowest service alone",
-        lambda rounds: ratio(rounds, "inferd", ours=sides.THREE_SERVICES.name),
+        lambda rounds: ratio(rounds, sides.SLOWEST.name, ours=sides.THREE_SERVICES.name),
         0.9,
     ),
     Bar(

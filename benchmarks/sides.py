@@ -67,6 +67,12 @@ def services(model: str, port: int) -> Process:
     return pipelines.services(port, STATE)
 
 
+def slowest(model: str, port: int) -> Process:
+    """Return the service of M alone, on one core."""
+    del model
+    return pipelines.slowest(port, STATE)
+
+
 def behind_nginx(model: str, port: int) -> Process:
     """Return ``inferd serve`` of a model letter, with NGINX before it on ``port``."""
     inner = free_port()
@@ -142,7 +148,7 @@ CEILING = Side("raw ceiling", ceiling)
 INFERD_GRPC = Side("inferd", inferd_grpc)
 ONE_STEP = Side("pipeline of 1 step", pipeline(lambda: pipelines.steps(1)))
 FIVE_STEPS = Side("pipeline of 5 steps", pipeline(lambda: pipelines.steps(5)))
-THREE_STEPS = Side("pipeline of 3 steps, one server", pipeline(pipelines.three))
+SLOWEST = Side("slowest service alone", slowest)
 THREE_SERVICES = Side("pipeline of 3 steps, three services", services)
 NGINX = Side("inferd behind NGINX", behind_nginx, missing=pipelines.without_nginx)
 BINARY_CEILINGS = (

@@ -10,7 +10,7 @@ would keep many clients in single file for ever, so now and then the front does 
 
 from __future__ import annotations
 
-LONGEST = 60e-6
+LONGEST = 150e-6
 FAST = 50e-6
 CALM = 8
 PATIENCE = 4
