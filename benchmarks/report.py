@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Outcome:
     rounds: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
 
 def verdicts(outcomes: Sequence[Outcome]) -> list[tuple[Bar, float | None]]:
@@ -93,7 +95,8 @@ def faults(outcome: Outcome) -> list[str]:
 def table(outcome: Outcome) -> str:
     """Return the scenario's Markdown table, fastest first."""
     scenario, metric = outcome.scenario, outcome.scenario.metric
-    lines = [f"### {scenario.name}: {scenario.title}", ""]
+    measured = f" (measured {outcome.date})" if outcome.date else ""
+    lines = [f"### {scenario.name}: {scenario.title}{measured}", ""]
     columns = [
         "side",
         metric.replace("_", " "),
@@ -153,8 +156,25 @@ def markdown(outcomes: Sequence[Outcome], rounds: int, seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+def earlier(folder: Path) -> dict[str, Outcome]:
+    """Return what an earlier run wrote, by scenario; nothing where there is none."""
+    try:
+        rows = json.loads((folder / "results.json").read_text())["scenarios"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    known = {scenario.name: scenario for scenario in scenarios.SCENARIOS}
+    return {
+        name: Outcome(
+            known[name], row["rounds"], row["absent"], row["notes"], row.get("date", "")
+        )
+        for name, row in rows.items() if name in known
+    }  # fmt: skip
+
+
 def write(outcomes: Sequence[Outcome], rounds: int, seconds: float, folder: Path = HERE) -> None:
-    """Write ``results.md`` and ``results.json``."""
+    """Write ``results.md`` and ``results.json``; scenarios that did not run keep what they had."""
+    merged = {**earlier(folder), **{outcome.scenario.name: outcome for outcome in outcomes}}
+    outcomes = [merged[s.name] for s in scenarios.SCENARIOS if s.name in merged]
     (folder / "results.md").write_text(markdown(outcomes, rounds, seconds))
     rows: Mapping[str, Any] = {
         "machine": machine.facts(),
@@ -167,7 +187,9 @@ def write(outcomes: Sequence[Outcome], rounds: int, seconds: float, folder: Path
             for b, figure in verdicts(outcomes)
         ],
         "scenarios": {
-            o.scenario.name: {"rounds": o.rounds, "absent": o.absent, "notes": o.notes}
+            o.scenario.name: {
+                "date": o.date, "rounds": o.rounds, "absent": o.absent, "notes": o.notes,
+            }
             for o in outcomes
         },
     }  # fmt: skip

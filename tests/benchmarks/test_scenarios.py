@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from benchmarks.scenarios import BARS, SCENARIOS
@@ -78,3 +79,15 @@ def test_a_report_names_what_fails_and_what_is_missing() -> None:
     assert "times mosec's best (bar >= 1.5): NOT MEASURED" in text
     assert "T64: inferd: 1 wrong beside 9 right" in text
     assert "skipped: no network" in text
+
+
+def test_scenarios_that_did_not_run_keep_what_they_had(tmp_path: Path) -> None:
+    first, second = SCENARIOS[0], SCENARIOS[1]
+    row = {"rate": 2.0, "p50_ms": 3.0, "p99_ms": 4.0}
+    report.write([report.Outcome(first, {"inferd": [row]}, date="2026-01-02")], 1, 1.0, tmp_path)
+    report.write([report.Outcome(second, {"inferd": [row]}, date="2026-03-04")], 1, 1.0, tmp_path)
+
+    assert list(report.earlier(tmp_path)) == [first.name, second.name]
+    text = (tmp_path / "results.md").read_text()
+    assert f"{first.title} (measured 2026-01-02)" in text
+    assert f"{second.title} (measured 2026-03-04)" in text

@@ -27,9 +27,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Load a model, measure it and say what is wrong with it.",
     ),
     "describe": ("inferd.cli.describe:command", "Show what a model takes and gives."),
-    "pipeline": ("inferd.cli.pipeline:command", "Show a pipeline's graph and the time of its steps."),
+    "pipeline": (
+        "inferd.cli.pipeline:command",
+        "Show a pipeline's graph and the time of its steps.",
+    ),
     "build": ("inferd.cli.build:command", "Write a Dockerfile for models, and build the image."),
-    "compose": ("inferd.cli.compose:command", "Write compose.yaml and nginx.conf: replicas behind NGINX."),
+    "compose": (
+        "inferd.cli.compose:command",
+        "Write compose.yaml and nginx.conf: replicas behind NGINX.",
+    ),
     "split": (
         "inferd.cli.split:command",
         "Write a service definition for each named part of a pipeline.",
