@@ -193,3 +193,16 @@ async def test_a_trace_that_goes_on_to_others_takes_the_way_that_carries_it(serv
         if left:
             assert (await accepted.handler(request)).status == 200
             assert server.table.find("m").servable.seen[-1].trace.parent == parent
+
+
+@pytest.mark.parametrize("parts", [(), ("generates",)], ids=["model", "pipeline"])
+@on_loop
+async def test_parameters_are_left_to_the_handler_where_a_step_may_heed_them(
+    servable, monkeypatch, parts
+):
+    monkeypatch.setattr(Numpy, "chosen", Direct)
+    model = version()
+    model.parts = parts
+    _, found, _ = started(Server(model), b'{"data": [1, 2, 3], "parameters": {"seed": 4}}')
+
+    assert (found is None) == bool(parts)

@@ -280,6 +280,16 @@ def begin_of(version: Version, call: Call) -> Any | None:
     return getattr(version.servable, "begin", None)
 
 
+def carried(version: Version, decoded: Decoded) -> bool:
+    """Return whether that way carries all that a body asks for: inputs, and no choice of outputs.
+
+    Parameters are for who generates, which of what is asked so only a step of a pipeline may do.
+    """
+    if decoded.inputs is None or decoded.outputs is not None:
+        return False
+    return not (decoded.parameters and version.parts)
+
+
 def resolve(table: RouteTable, call: Call) -> Version:
     """Return the version that the path's free segments name, noted in ``call``.
 

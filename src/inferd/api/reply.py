@@ -16,7 +16,7 @@ from typing import Any, cast
 from inferd.api.call import Call
 from inferd.api.coding import compressed, worth
 from inferd.api.errors import respond
-from inferd.api.inference import Aim, Inference, Target, begin_of
+from inferd.api.inference import Aim, Inference, Target, begin_of, carried
 from inferd.api.routes import SIMPLE
 from inferd.codecs.base import Decoded
 from inferd.core.clock import Clock
@@ -61,14 +61,11 @@ class PredictingDoor:
         call.decoded = decoded = target.decoder.decode(request.body)
         call.decode = self._clock() - before
         inference.heed(decoded, request, call)
-        inputs = decoded.inputs
-        if inputs is None or decoded.outputs is not None:
-            return None
-        if decoded.parameters and target.version.parts:  # a step may generate, and heed them
+        if not carried(version, decoded):
             return None
         reply = Reply(inference, call, target, decoded, deliver)
         priority = call.priority if decoded.priority is None else decoded.priority
-        handle = begin(inputs, reply, call.deadline, priority, call.id)
+        handle = begin(decoded.inputs, reply, call.deadline, priority, call.id)
         if handle is None:
             return None
         reply.handle = handle

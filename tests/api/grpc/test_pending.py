@@ -38,7 +38,7 @@ class Session:
         self.sent = []
         self.ended = []
         self.strict = False
-        table = RouteTable()
+        self.table = table = RouteTable()
         table.put(version(servable=servable))
         settings = ApiSettings()
         self.calls = Calls(
@@ -133,3 +133,17 @@ def test_outputs_that_cannot_be_written_are_an_error(session):
 
     assert session.sent[0].error_message
     assert session.ended == [pending]
+
+
+@pytest.mark.parametrize("parts", [(), ("generates",)], ids=["model", "pipeline"])
+def test_parameters_are_not_lost_where_a_step_may_heed_them(session, parts):
+    message = request(x=("FP32", X))
+    message.parameters["seed"].int64_param = 4
+
+    async def main():
+        session.table.find("m").parts = parts
+        pending = session.begin(message)
+        assert (pending._task is not None) == bool(parts)  # asked in full, not by promise
+        pending.abandon()
+
+    asyncio.run(main())

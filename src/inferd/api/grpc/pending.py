@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inferd.api.call import Call
 from inferd.api.grpc.errors import worded
-from inferd.api.inference import begin_of
+from inferd.api.inference import begin_of, carried
 from inferd.api.stream import aclose, opened
 from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec, failed
@@ -70,7 +70,7 @@ class Pending:
         """Begin a request that is one entry of a batch; whether it is one."""
         decoded, call = self._decoded, self._call
         begin = begin_of(self._version, call)
-        if begin is None or decoded.inputs is None or decoded.outputs is not None:
+        if begin is None or not carried(self._version, decoded):
             return False
         handle = begin(decoded.inputs, self, call.deadline, call.priority, call.id)
         if handle is None:
