@@ -20,7 +20,7 @@ def test_a_budget_begins_full_and_is_empty_after_its_tokens():
 
 
 def test_ten_requests_earn_one_repeat():
-    budget = Budget(FakeClock(), ratio=0.1, floor=0, most=3)
+    budget = Budget(FakeClock(), share=0.1, floor=0, most=3)
     taken(budget)
     for _ in range(10):
         budget.request()

@@ -15,6 +15,7 @@ import threading
 
 from inferd.client.wire import Answer, Failure
 from inferd.core.clock import Clock
+from inferd.routing.remote.budget import RetryBudget
 
 RETRIED = (429, 503)
 FIRST_PAUSE = 0.05
@@ -25,47 +26,23 @@ FLOOR_PER_SECOND = 0.5
 MOST_TOKENS = 10.0
 
 
-class Budget:
-    """Repeats that may be made: a token bucket filled by requests and, slowly, by time.
-
-    Each request adds ``ratio`` tokens, each second ``floor``; a repeat takes one. Never holds more
-    than ``most``, with which it begins. Used by any number of threads.
-    """
+class Budget(RetryBudget):
+    """The budget of a client: smaller than that of a service, and used by any number of threads."""
 
     def __init__(
-        self,
-        clock: Clock,
-        ratio: float = RATIO,
-        floor: float = FLOOR_PER_SECOND,
+        self, clock: Clock, share: float = RATIO, floor: float = FLOOR_PER_SECOND,
         most: float = MOST_TOKENS,
-    ) -> None:
-        self._clock = clock
-        self._ratio = ratio
-        self._floor = floor
-        self._most = most
-        self._tokens = most
-        self._at = clock()
+    ) -> None:  # fmt: skip
+        super().__init__(clock, share, floor, most)
         self._lock = threading.Lock()
 
     def request(self) -> None:
-        """Count a request."""
         with self._lock:
-            self._fill(self._ratio)
+            super().request()
 
     def take(self) -> bool:
-        """Take the token of one repeat; whether there was one."""
         with self._lock:
-            self._fill(0.0)
-            if self._tokens < 1:
-                return False
-            self._tokens -= 1
-            return True
-
-    def _fill(self, more: float) -> None:
-        now = self._clock()
-        more += (now - self._at) * self._floor
-        self._at = now
-        self._tokens = min(self._most, self._tokens + more)
+            return super().take()
 
 
 def may_repeat(got: Answer | Failure) -> bool:

@@ -179,24 +179,7 @@ def _model(
     if runtime is None:
         raise _none(place)
     check_runtime(section, runtime)
-    warmup = fields.pop("warmup", None)
-    options["directory"] = str(place.directory)
-    if "signature" in fields:
-        options["signature"] = fields["signature"]
-    if section:
-        options["places"] = places(section)
-    return ModelSpec(
-        name=place.name,
-        version=place.version,
-        runtime=runtime,
-        directory=place.directory,
-        artifact=artifact,
-        options=options,
-        warmup=_beside(place, warmup, section, "warmup") if warmup else None,
-        modelfile=place.modelfile,
-        origin=place.origin,
-        **fields,
-    )
+    return _made(place, runtime, artifact, section, fields, options)
 
 
 def _pipeline(place: Place, file: Path, section: Section) -> ModelSpec:
@@ -215,16 +198,26 @@ def _pipeline(place: Place, file: Path, section: Section) -> ModelSpec:
             f"{declared!r} does not run {file}",
             help="leave the key out: it is a pipeline",
         )
+    return _made(place, PIPELINE, file, section, fields, options)
+
+
+def _made(
+    place: Place, runtime: str, artifact: Path | None, section: Section, fields: dict[str, Any],
+    options: dict[str, Any],
+) -> ModelSpec:  # fmt: skip
+    """Return the spec of what was found; ``fields`` and ``options``: what ``model.yaml`` says."""
     warmup = fields.pop("warmup", None)
     options["directory"] = str(place.directory)
+    if "signature" in fields:
+        options["signature"] = fields["signature"]
     if section:
         options["places"] = places(section)
     return ModelSpec(
         name=place.name,
         version=place.version,
-        runtime=PIPELINE,
+        runtime=runtime,
         directory=place.directory,
-        artifact=file,
+        artifact=artifact,
         options=options,
         warmup=_beside(place, warmup, section, "warmup") if warmup else None,
         modelfile=place.modelfile,
