@@ -23,13 +23,13 @@ from pathlib import Path
 import onnxruntime
 
 from examples.ocr import sample
-from examples.ocr.wheels import Wheel, default_cache, fetch, member
+from examples.kit.packages import Package, default_cache, fetch, member
 
 HERE = Path(__file__).parent
 FILES = HERE / "files"
 STAMP = ".built"
 
-WEIGHTS = Wheel(
+WEIGHTS = Package(
     "rapidocr-onnxruntime",
     "1.4.4",
     "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf",
@@ -42,7 +42,7 @@ MODELS = {
 CHARACTERS = "text-recognise"
 """The model whose file holds the list of characters."""
 
-FONT = Wheel(
+FONT = Package(
     "pylopdf-fonts-zh-cn",
     "0.1.1",
     "e2661ef3790cbe0f0f6aa5338b6859b7cd288ee75bc88cd4239c62cd025d4fb3",

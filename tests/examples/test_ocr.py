@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from examples.ocr import build, client, sample
-from examples.ocr.wheels import Wheel, default_cache, digest, fetch
+from examples.kit.packages import Package, default_cache, digest, fetch
 from PIL import Image
 from tests.system.serving import serving
 
@@ -120,20 +120,20 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_a_wheel_is_what_was_pinned_or_nothing(monkeypatch, tmp_path: Path) -> None:
     """What lies in the cache with other bytes is fetched anew, what comes with others is refused."""
     good, calls = b"a wheel", []
-    wheel = Wheel("thing", "1.0", "")
+    wheel = Package("thing", "1.0", "")
 
     def download(wheel, folder):
         calls.append(wheel)
         (folder / "thing.whl").write_bytes(good)
         return [folder / "thing.whl"]
 
-    monkeypatch.setattr("examples.ocr.wheels._download", download)
+    monkeypatch.setattr("examples.kit.packages._download", download)
     with pytest.raises(SystemExit, match="other bytes"):
         fetch(wheel, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
     (tmp_path / "good").write_bytes(good)
-    pinned = Wheel("thing", "1.0", digest(tmp_path / "good"))
+    pinned = Package("thing", "1.0", digest(tmp_path / "good"))
     kept = fetch(pinned, tmp_path)
     kept.write_bytes(b"cut off")
     assert fetch(pinned, tmp_path).read_bytes() == good

@@ -1,0 +1,1 @@
+"""What the examples share: files out of packages, prepared results that are kept, and progress."""

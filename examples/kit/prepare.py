@@ -1,0 +1,129 @@
+"""Preparing an application: steps with progress, results that are kept, and a folder that appears whole.
+
+``kept`` makes something slow once (a conversion, a training) and finds it again by what it is made from.
+``application`` builds ``OUT/NAME`` aside and moves it into its place, where what it is made from changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from examples.kit.packages import default_cache
+
+Item = TypeVar("Item")
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Say that something goes on, and how long it took."""
+    start = time.monotonic()
+    print(f"{title} ...", flush=True)
+    yield
+    print(f"{title}: {time.monotonic() - start:.1f} s", flush=True)
+
+
+def progress(things: Iterable[Item], title: str, total: int | None = None) -> Iterable[Item]:
+    """Return the same things, with a bar where somebody watches."""
+    return tqdm(things, desc=title, total=total, leave=False, disable=not sys.stderr.isatty())
+
+
+def made_from(*parts: object, files: Iterable[Path] = (), libraries: Iterable[str] = ()) -> str:
+    """Return one hash of values, of the contents of files, and of the versions of installed libraries."""
+    found = hashlib.sha256(repr(parts).encode())
+    for file in sorted(files):
+        found.update(f"{file.name}\n".encode() + file.read_bytes())
+    for library in sorted(libraries):
+        try:
+            found.update(f"{library}=={version(library)}\n".encode())
+        except PackageNotFoundError:
+            found.update(f"{library} is missing\n".encode())
+    return found.hexdigest()
+
+
+def kept(name: str, digest: str, make: Callable[[Path], None], cache: Path | None = None) -> Path:
+    """Return the folder that ``make(folder)`` fills, from the cache where it was made before.
+
+    ``digest``: what it is made from (``made_from``). Of several processes one makes it; the others wait.
+    """
+    cache = (cache or default_cache()) / "made"
+    folder = cache / f"{name}-{digest[:16]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        aside = cache / f".{folder.name}.partial"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        make(aside)
+        aside.rename(folder)
+    return folder
+
+
+def place(source: Path, target: Path) -> None:
+    """Put a copy of a file or folder at ``target``; large files share their bytes where they can."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_linked, dirs_exist_ok=True)
+    else:
+        _linked(source, target)
+
+
+def _linked(source: str | Path, target: str | Path) -> None:
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def application(out: Path, name: str, digest: str, make: Callable[[Path], None]) -> bool:
+    """Bring ``out/name`` up to date; return whether anything had to be done.
+
+    ``make(folder)`` fills a folder that is moved into its place afterwards.
+    """
+    stamp = out / f".{name}.built"
+    if (out / name).is_dir() and stamp.is_file() and stamp.read_text() == digest:
+        print(f"{out / name}: up to date", flush=True)
+        return False
+    out.mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    aside = out / f".{name}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    make(aside)
+    shutil.rmtree(out / name, ignore_errors=True)
+    aside.rename(out / name)
+    stamp.write_text(digest)
+    return True
+
+
+def need(modules: dict[str, str]) -> None:
+    """Raise ``SystemExit`` naming what to install where modules ({module: package}) are missing."""
+    missing = [package for module, package in modules.items() if find_spec(module) is None]
+    if missing:
+        raise SystemExit(
+            f"not installed: {', '.join(missing)}\nhelp: pip install {' '.join(missing)}"
+        )
+
+
+def options(description: str, out: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line of a prepare script: ``out`` and ``cache``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, default=Path(out), help=f"where to ({out})")
+    parser.add_argument("--cache", type=Path, help=f"where downloads are kept ({default_cache()})")
+    return parser.parse_args(arguments)
