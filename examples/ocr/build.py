@@ -22,8 +22,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from examples.ocr import sample
 from examples.kit.packages import Package, default_cache, fetch, member
+from examples.ocr import sample
 
 HERE = Path(__file__).parent
 FILES = HERE / "files"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples.ocr import build, client, sample
 from examples.kit.packages import Package, default_cache, digest, fetch
+from examples.ocr import build, client, sample
 from PIL import Image
 from tests.system.serving import serving
 
