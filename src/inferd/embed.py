@@ -305,14 +305,16 @@ def as_tensors(data: Any, signature: Signature) -> Decoded | None:
 
     Raises ``InvalidInput`` for values that the input's datatype cannot hold.
     """
-    if isinstance(data, np.ndarray) and len(signature.inputs) == 1:
-        data = {signature.inputs[0].name: data}
+    if isinstance(data, np.ndarray) and signature.lone is not None:
+        data = {signature.lone.name: data}
     if not isinstance(data, Mapping) or not data:
         return None
     inputs: Tensors = {}
     single: set[bool] = set()
     for spec in signature.inputs:
         value = data.get(spec.name)
+        if value is None and spec.default is not None and spec.name not in data:
+            continue
         if not isinstance(value, np.ndarray) or value.dtype.hasobject or value.dtype.kind in "SU":
             return None
         if not np.can_cast(value.dtype, spec.dtype.numpy, "same_kind"):

@@ -3,7 +3,8 @@
 ``echo-fp32`` and its like answer ``x`` as ``y``, rows of any length; ``scalar-fp32`` takes and gives one
 value without a batch; ``rank1``, ``rank3`` echo arrays of other ranks, ``fixed`` rows of three. ``every``
 echoes an input of each datatype; ``several`` and ``pair`` have inputs and outputs of several kinds;
-``gives-fp16`` and ``gives-bytes`` answer what not every protocol can write. The others behave: they fail, wait, generate, embed, or cannot be loaded at all.
+In ``optional``
+``plus`` may be left out. ``gives-fp16`` and ``gives-bytes`` answer what not every protocol can write. The others behave: they fail, wait, generate, embed, or cannot be loaded at all.
 """
 
 import textwrap
@@ -32,6 +33,9 @@ SIGNATURES = {
         {"a": ("FP64", (-1, 1)), "b": ("INT64", (-1, 1))},
         {"half": ("FP64", (-1, 1)), "next": ("INT64", (-1, 1))},
     ),
+    "optional": (
+        {"x": ("FP64", (-1, 1)), "plus": ("INT64", (-1, 1))}, {"y": ("FP64", (-1, 1))},
+    ),
     "gives-fp16": ({"x": ("FP32", (-1, -1))}, {"y": ("FP16", (-1, 1))}),
     "gives-bytes": ({"x": ("FP32", (-1, -1))}, {"y": ("BYTES", (-1, 1))}),
     "versioned": _ROWS,
@@ -47,6 +51,7 @@ SIGNATURES = {
 PROCESSES = ("every", "held", "slow", "fails", "teller", "embeds", "echo-fp32")
 """Models with a worker of their own; the rest run inside the server, to start in little time."""
 
+_DEFAULTS = {"plus": ", default: 7"}
 _MORE = {
     "teller": "task: generate\nversion_labels: {stable: 1}\nbatching: {max_size: 2}\n",
     "embeds": "task: embed\nversion_labels: {stable: 1}\nbatching: {max_size: 1}\n",
@@ -97,6 +102,11 @@ CODE = textwrap.dedent(
     class Pair(Model):
         def predict(self, a, b):
             return {"half": a / 2, "next": b + 1}
+
+
+    class Optional(Model):
+        def predict(self, x, plus):
+            return x + plus
 
 
     class GivesHalves(Model):
@@ -194,7 +204,10 @@ def write(folder):
             lines.append("executor: inline")
         lines += ["signature:", f"  batched: {batched}"]
         for key, specs in (("inputs", inputs), ("outputs", outputs)):
-            rows = (f"{{name: {n}, dtype: {d}, shape: {list(s)}}}" for n, (d, s) in specs.items())
+            rows = (
+                f"{{name: {n}, dtype: {d}, shape: {list(s)}{_DEFAULTS.get(n, '')}}}"
+                for n, (d, s) in specs.items()
+            )
             lines.append(f"  {key}: [{', '.join(rows)}]")
         for version in (1, 2) if name == "versioned" else (1,):
             place = folder / name / str(version)

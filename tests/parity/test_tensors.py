@@ -103,6 +103,17 @@ def test_several_inputs_and_outputs_of_one_value(doors, dialect):
 
 
 @pytest.mark.parametrize("dialect", DOORS)
+def test_an_input_that_has_a_default_may_be_left_out(doors, dialect):
+    x, plus = np.array([[0.25], [3]]), np.array([[1], [2]])
+
+    with meets(dialect, "optional"):
+        same(doors[dialect].predict("optional", {"x": x}).tensors["y"], x + 7)
+        if dialect != "sagemaker_npy":  # holds one array
+            found = doors[dialect].predict("optional", {"x": x, "plus": plus}).tensors["y"]
+            same(found, x + plus)
+
+
+@pytest.mark.parametrize("dialect", DOORS)
 def test_an_input_of_each_datatype_at_once(doors, dialect):
     inputs = {d.lower(): filled((2, 3), d) for d in DATATYPES}
 

@@ -41,14 +41,17 @@ def cache():
     return folder
 
 
-def install(packages):
-    """Install Debian's packages for those programs ({program: package}) that are missing."""
+def install(packages, without=WITHOUT):
+    """Install Debian's packages for those programs ({program: package}) that are missing.
+
+    ``without``: how to leave out the tests that need them.
+    """
     missing = sorted({p for program, p in packages.items() if not shutil.which(program)})
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         pytest.fail(
-            f"{', '.join(missing)}: not installed; only root on Debian can; {WITHOUT}", False
+            f"{', '.join(missing)}: not installed; only root on Debian can; {without}", False
         )
     # Runlevel 1: packages that bring a service must not start it here.
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}

@@ -100,9 +100,9 @@ class Server:
         """The access log."""
         return "\n".join(line for line in self._log.read_text().splitlines() if ACCESS in line)
 
-    def wait_up(self):
+    def wait_up(self, seconds=START):
         """Wait for the banner; fail with the log where the server ends instead."""
-        end = time.monotonic() + START
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = dict(re.findall(r"^(models|control) +https?://([\d.]+:\d+)", self.banner, re.M))
             if len(found) == 2:
@@ -113,7 +113,7 @@ class Server:
                 return self
             assert self.process.poll() is None, self.log[-1500:] + self.banner
             time.sleep(0.01)
-        raise AssertionError(f"not up after {START} s: {self.log}")
+        raise AssertionError(f"not up after {seconds} s: {self.log}")
 
     def ask(self, path="/predict", data=None, *, admin=False, method=None, headers=None, body=None):
         """Ask once on a connection of its own."""
@@ -186,14 +186,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder, *arguments, env=None, traces=False, **popen):
+def serving(folder, *arguments, env=None, traces=False, start=START, **popen):
     """Serve for the length of a block; then the server must end well, without a traceback.
 
-    ``traces``: models of this test raise, so their tracebacks are in the log.
+    ``traces``: models of this test raise, so their tracebacks are in the log. ``start``: seconds until
+    it must be up.
     """
     server = Server(folder, arguments, env=env, **popen)
     try:
-        yield server.wait_up()
+        yield server.wait_up(start)
         children = [p.pid for p in server.processes()[1:]] if server.process.poll() is None else []
         status, _ = server.stop()
         assert status == 0, server.log

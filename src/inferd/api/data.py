@@ -11,6 +11,7 @@ from inferd.api.health import HealthDoors, Readiness
 from inferd.api.inference import Inference, resolve
 from inferd.api.invocation import sagemaker_doors
 from inferd.api.loading import Loading
+from inferd.api.modelpages import model_page_doors
 from inferd.api.offload import Offload
 from inferd.api.openai import openai_doors
 from inferd.api.pieces import PiecesDoor
@@ -64,6 +65,7 @@ def data_plane(
     predicting: Predicting = {"predict": predict, **oip_predicting, **tf_predicting}
     doors: dict[str, Door] = {
         **oip, **sagemaker, **tfserving, **openai_doors(inference, clock),
+        **model_page_doors(table, tfserving["kserve_alive"]),
         "healthz": health.live,
         "readyz": health.ready,
         **{name: door.answer for name, door in predicting.items()},

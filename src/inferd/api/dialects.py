@@ -97,6 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("large", "a megabyte", _SHAPES),
     Operation("several", "several inputs and outputs of any shape", _ASKED),
     Operation("columns", "several inputs and outputs of one value", _ASKED),
+    Operation("optional", "an input that has a default left out", _ASKED),
     Operation("halves_given", "FP16 in answers", _ASKED),
     Operation("bytes_given", "bytes that are not UTF-8 in answers", _ASKED),
     Operation("one_output", "one of several outputs", _ASKED),

@@ -17,7 +17,7 @@ from inferd.api.call import Call
 from inferd.api.inference import Inference
 from inferd.api.stream import aclose, event
 from inferd.codecs.base import Decoded
-from inferd.codecs.generation import Growth
+from inferd.codecs.generation import COMPLETION_TOKENS, Growth
 from inferd.codecs.openai import usage
 from inferd.codecs.openai_answer import Kind, Stamp, Value
 from inferd.codecs.openai_chat import Ask, Run
@@ -53,7 +53,9 @@ class Generation:
         self._version = version
         self._call = call
         self._ask = ask
-        self._growths = [Growth(text, ask.stops, ask.limit) for _ in ask.runs]
+        signature = version.signature
+        counted = signature is not None and signature.output(COMPLETION_TOKENS) is not None
+        self._growths = [Growth(text, ask.stops, ask.limit, counted=counted) for _ in ask.runs]
 
     def events(self) -> Events:
         """Return what happens, in order; each choice ends with an event that has ``finish``.

@@ -187,6 +187,8 @@ NEVER: dict[str, dict[str, str]] = {
 
 MEDIA: dict[str, str] = {
     "page": "text/html",
+    "model_pages": "text/html",
+    "model_page": "text/html",
     "metrics": "text/plain",
     "generate_stream": EVENTS,
     "sm_endpoint_stream": AMAZON.decode(),

@@ -1,7 +1,8 @@
 """``text/csv``: rows are examples, columns are numbers, and the answer is always a batch.
 
 A model of one vector input takes its vector as the columns; a model of several inputs of one value
-each takes one column for each, in the signature's order or, with a header, in any order. A first
+each takes one column for each, in the signature's order or, with a header, in any order. Columns of inputs
+that have a default may be left out: any of them by a header, all of them without one. A first
 row without any number is a header; where the model's inputs are the columns its names must match,
 elsewhere it is skipped. An empty cell is NaN in a float column.
 
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import csv as _stdlib
 import io
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -22,6 +24,9 @@ from inferd.core.errors import InvalidInput, UnsupportedMedia, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, Tensors
+
+FILES = ("image", "audio")
+"""What the bytes of an input may be that no cell of a table holds."""
 
 Rows = list[list[str]]
 
@@ -43,7 +48,8 @@ class CsvCodec:
             )
         table = Table(body)
         specs = self._signature.inputs
-        inputs = table.vector(specs[0]) if len(specs) == 1 else table.columns(specs)
+        lone = self._signature.lone
+        inputs = table.vector(lone) if _is_vector(self._signature, lone) else table.columns(specs)
         size = len(table.rows)
         if self._split and size > 1:
             return Decoded(None, split_rows(inputs, size))
@@ -52,11 +58,18 @@ class CsvCodec:
 
 def takes_csv(signature: Signature) -> bool:
     """Return whether a row of values is an example of this signature."""
-    if not signature.batched or any(s.content == "image" for s in signature.inputs):
+    if not signature.batched or any(s.content in FILES for s in signature.inputs):
         return False
-    if len(signature.inputs) == 1:
-        return len(signature.inputs[0].shape) <= 2
-    return all(all(n == 1 for n in s.shape[1:]) for s in signature.inputs)
+    if _is_vector(signature, signature.lone):
+        return True
+    return len(signature.inputs) != 1 and all(all(n == 1 for n in s.shape[1:]) for s in signature.inputs)
+
+
+def _is_vector(signature: Signature, lone: TensorSpec | None) -> TypeGuard[TensorSpec]:
+    """Return whether the columns are the values of one input."""
+    if lone is None or len(lone.shape) > 2:
+        return False
+    return len(signature.inputs) == 1 or any(n != 1 for n in lone.shape[1:])
 
 
 class Table:
@@ -69,7 +82,7 @@ class Table:
     def vector(self, spec: TensorSpec) -> Tensors:
         """Return the columns as the one input."""
         width = 1 if len(spec.shape) == 1 else spec.shape[1]
-        self._take_header(all_texts=spec.dtype is BYTES, names=[spec.name])
+        self._take_header([spec])
         if width != -1 and len(self.rows[0]) != width:
             raise InvalidInput(
                 f"the table has {len(self.rows[0])} columns; "
@@ -82,27 +95,35 @@ class Table:
     def columns(self, specs: tuple[TensorSpec, ...]) -> Tensors:
         """Return one column for each input, found by header or by order."""
         names = [spec.name for spec in specs]
-        self._take_header(all_texts=all(s.dtype is BYTES for s in specs), names=names)
-        order = self._header if self._header is not None else names
+        self._take_header(specs)
+        needed = [spec.name for spec in specs if spec.default is None]
+        order = self._header
+        if order is None:
+            order = needed if needed and len(self.rows[0]) == len(needed) else names
         for name in order:
             if name not in names:
                 raise InvalidInput(f"column {shown(name)} is no input", help=nearest(name, names))
-        if len(self.rows[0]) != len(names) or len(set(order)) != len(names):
+        there = set(order)
+        if len(order) != len(self.rows[0]) or len(there) != len(order) or not there.issuperset(needed):
             raise InvalidInput(
                 f"the table has {len(self.rows[0])} columns for {len(names)} inputs",
                 help="columns: " + ",".join(names),
             )
-        at = {name: order.index(name) for name in names}
+        at = {name: place for place, name in enumerate(order)}
         return {
             spec.name: self._array([row[at[spec.name]] for row in self.rows], spec).reshape(
                 (len(self.rows),) + (1,) * (len(spec.shape) - 1)
             )
             for spec in specs
+            if spec.name in at
         }
 
-    def _take_header(self, *, all_texts: bool, names: list[str]) -> None:
+    def _take_header(self, specs: Sequence[TensorSpec]) -> None:
+        names = {spec.name for spec in specs}
+        needed = {spec.name for spec in specs if spec.default is None} or names
+        all_texts = all(spec.dtype is BYTES for spec in specs)
         first = [cell.strip() for cell in self.rows[0]]
-        named = set(first) == set(names)
+        named = needed <= set(first) <= names
         cells = [cell for cell in first if cell]
         if named or (cells and not all_texts and not any(map(_is_number, cells))):
             self._header = first

@@ -35,6 +35,7 @@ class GenerateCodec:
     ) -> None:
         self._batched = signature.batched
         self._inputs = {spec.name: spec for spec in signature.inputs}
+        self._needed = [spec.name for spec in signature.inputs if spec.default is None]
         self._max_depth = max_depth
 
     def decode(self, body: bytes) -> Decoded:
@@ -55,13 +56,14 @@ class GenerateCodec:
                 rest.update(parameters(value, "parameters"))
             else:
                 rest[key] = value
-        missing = [name for name in self._inputs if name not in inputs]
+        missing = [name for name in self._needed if name not in inputs]
         if missing:
             # What was meant for the input may stand among the parameters, under another name.
             raise InvalidInput(
                 f"input {missing[0]!r} is missing", help=nearest(missing[0], rest) if rest else None
             )
-        decoded = Decoded({name: inputs[name] for name in self._inputs}, single=True, id=id)
+        ordered = {name: inputs[name] for name in self._inputs if name in inputs}
+        decoded = Decoded(ordered, single=True, id=id)
         schedule(decoded, parameters(rest, "the body"))
         return decoded
 

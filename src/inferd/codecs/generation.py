@@ -5,7 +5,8 @@ the only one) takes the text to go on from; ``messages`` takes a conversation as
 ``text`` (or ``text_output``, ``output``, or the first of BYTES) is what is new in each piece; with it
 may come ``finish_reason`` (BYTES; ``stop`` or ``length``) and the integers ``prompt_tokens`` and
 ``completion_tokens``, which say how many there are so far. Where a model does not count, a piece
-is a token.
+is a token. An input that has a default is given only what a request is about: of ``prompt`` and
+``messages`` that both have one, a completion gives the first and a chat the second.
 
 ``Growth`` makes text of pieces. Bytes that end in the middle of a character wait for the rest of it.
 A stop text ends the answer before it, wherever pieces are cut: what might be the beginning of one is
@@ -46,12 +47,20 @@ class Roles:
     text: str
     batched: bool
 
-    def inputs(self, prompt: bytes, messages: Sequence[Any]) -> Tensors:
-        """Return the inputs of one request, whose conversation is ``messages``."""
+    def inputs(self, prompt: bytes, messages: Sequence[Any], *, chat: bool = False) -> Tensors:
+        """Return the inputs of one request, whose conversation is ``messages``.
+
+        ``chat``: it came as a conversation, so that is what an optional input is given.
+        """
         found: Tensors = {}
-        if self.prompt is not None:
+        spared = self.messages if self.prompt is not None and not chat else None
+        if chat and self.messages is not None:
+            spared = self.prompt
+        if spared is not None and spared.default is None:
+            spared = None
+        if self.prompt is not None and spared is not self.prompt:
             found[self.prompt.name] = _one(self.prompt, prompt)
-        if self.messages is not None:
+        if self.messages is not None and spared is not self.messages:
             try:
                 found[self.messages.name] = _one(self.messages, json.dumps(messages))
             except Unsupported as error:  # half of a surrogate pair, an integer of 100 digits
@@ -73,8 +82,13 @@ def roles(signature: Signature) -> Roles:
     texts = {s.name: s for s in signature.inputs if is_text(s) and _holds_one(s, signature)}
     messages = texts.pop(MESSAGES, None)
     named = next((texts[name] for name in PROMPTS if name in texts), None)
-    prompt = named or (next(iter(texts.values())) if len(texts) == 1 else None)
-    other = [s.name for s in signature.inputs if s is not prompt and s is not messages]
+    prompt = named or _only(list(texts.values())) or _only(
+        [spec for spec in texts.values() if spec.default is None]
+    )  # fmt: skip
+    other = [
+        s.name for s in signature.inputs
+        if s is not prompt and s is not messages and s.default is None
+    ]  # fmt: skip
     if prompt is None and messages is None:
         raise InvalidInput(
             f'"model" does not generate from text: it has no BYTES input {PROMPTS[0]!r}'
@@ -89,6 +103,10 @@ def roles(signature: Signature) -> Roles:
     if text is None:
         raise InvalidInput('"model" does not generate text: it has no BYTES output')
     return Roles(prompt, messages, text, signature.batched)
+
+
+def _only(specs: Sequence[TensorSpec]) -> TensorSpec | None:
+    return specs[0] if len(specs) == 1 else None
 
 
 def _holds_one(spec: TensorSpec, signature: Signature) -> bool:
@@ -142,15 +160,21 @@ class Growth:
 
     ``finish`` is set once nothing more is wanted: the generation is to be stopped then. ``tokens``
     counts those generated, ``prompt_tokens`` is what the model reports of its prompt, if it does.
+    ``counted``: the model counts by itself, so it alone knows when ``limit`` is reached: pieces say
+    little of tokens, and who is stopped before its last piece never tells its counts.
     """
 
     __slots__ = (
-        "_cutter", "_decoder", "_limit", "_reason", "_text", "finish", "prompt_tokens", "tokens",
+        "_cutter", "_decoder", "_exact", "_limit", "_reason", "_text", "finish", "prompt_tokens", "tokens",
     )  # fmt: skip
 
-    def __init__(self, text: str, stops: Sequence[str] = (), limit: int | None = None) -> None:
+    def __init__(
+        self, text: str, stops: Sequence[str] = (), limit: int | None = None, *,
+        counted: bool = False,
+    ) -> None:  # fmt: skip
         self._text = text
         self._limit = limit
+        self._exact = not counted
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._cutter = StopCutter(stops)
         self._reason: str | None = None
@@ -161,11 +185,13 @@ class Growth:
     def feed(self, piece: Tensors) -> str:
         """Take a piece; return the text that may be sent."""
         data = _bytes(piece.get(self._text))
+        before = self._reason
         self._count(piece, bool(data))
+        ended = before is None and self._reason is not None  # by itself: there is nothing to stop
         text = self._cutter.feed(self._decoder.decode(data))
         if self._cutter.stopped:
             self.finish = STOP
-        elif self._limit is not None and self.tokens >= self._limit:
+        elif self._limit is not None and self._exact and self.tokens >= self._limit and not ended:
             self.finish = self._reason or LENGTH
         return text
 
@@ -177,7 +203,7 @@ class Growth:
         if prompt is not None:
             self.prompt_tokens = prompt
         if completion is not None:
-            self.tokens = completion
+            self.tokens, self._exact = completion, True
         elif COMPLETION_TOKENS not in piece:
             self.tokens += grew
 

@@ -41,7 +41,7 @@ VIEWED = frozenset((NPY,))
 def accepts(signature: Signature) -> tuple[str, ...]:
     """Return the content types a model of this signature takes, JSON first."""
     found = [JSON]
-    lone = signature.inputs[0] if len(signature.inputs) == 1 else None
+    lone = signature.lone
     if lone is not None and _holds_one(lone, signature) and lone.dtype is BYTES:
         if lone.content == "image":
             found += IMAGES
@@ -77,7 +77,9 @@ class BytesCodec:
     """The whole body is the one element of one example: an image or a text."""
 
     def __init__(self, signature: Signature, *, text: bool) -> None:
-        self._spec = signature.inputs[0]
+        lone = signature.lone
+        assert lone is not None  # else ``accepts`` has no such type
+        self._spec = lone
         self._text = text
 
     def decode(self, body: bytes) -> Decoded:

@@ -189,13 +189,13 @@ class NpyCodec:
 
     def decode(self, body: bytes) -> Decoded:
         """Decode an array that is one example or a batch of them."""
-        if len(self._signature.inputs) != 1:
+        spec = self._signature.lone
+        if spec is None:
             raise UnsupportedMedia(
                 f"application/x-npy holds one array; the model takes "
                 f"{len(self._signature.inputs)} inputs",
                 help="send application/json",
             )
-        spec = self._signature.inputs[0]
         array = fit(parse(body), spec)
         if not self._signature.batched:
             check_shape(array.shape, spec.shape, spec, "the value")

@@ -113,6 +113,8 @@ class NpzCodec:
         singles: list[str] = []
         inputs: Tensors = {}
         for spec in self._signature.inputs:
+            if spec.name not in given:
+                continue  # it has a default
             array = fit(given[spec.name], spec)
             inputs[spec.name] = self._batch(array, spec, singles)
         if not self._signature.batched:
@@ -133,14 +135,15 @@ class NpzCodec:
 
     def _named(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         names = [spec.name for spec in self._signature.inputs]
-        if len(names) == len(arrays) == 1:
-            return {names[0]: next(iter(arrays.values()))}
+        lone = self._signature.lone
+        if lone is not None and len(arrays) == 1 and not arrays.keys() & set(names):
+            return {lone.name: next(iter(arrays.values()))}
         for name in arrays:
             if name not in names:
                 raise InvalidInput(f"no input named {shown(name)}", help=nearest(name, names))
-        for name in names:
-            if name not in arrays:
-                raise InvalidInput(f"input {name!r} is missing in the npz archive")
+        for spec in self._signature.inputs:
+            if spec.name not in arrays and spec.default is None:
+                raise InvalidInput(f"input {spec.name!r} is missing in the npz archive")
         return arrays
 
     def _batch(self, array: np.ndarray, spec: TensorSpec, singles: list[str]) -> np.ndarray:

@@ -68,6 +68,8 @@ class OIPCodec:
     ) -> None:
         self._signature = signature
         self._inputs = {spec.name: spec for spec in signature.inputs}
+        self._needed = [s.name for s in signature.inputs if s.default is None]
+        self._lone = signature.lone
         self._outputs = tuple(spec.name for spec in signature.outputs)
         self._split = plan is not None and plan.split
         self._max_depth = max_depth
@@ -103,14 +105,14 @@ class OIPCodec:
 
     def _raw(self, body: Buffer) -> Decoded:
         """Decode a body that is nothing but the bytes of the one input."""
-        if len(self._inputs) != 1:
+        if self._lone is None:
             raise InvalidInput(
                 f"a body without a JSON part is the one input of a model; this one takes "
                 f"{len(self._inputs)}",
                 help="name the inputs in a JSON part, and say its size in "
                 "Inference-Header-Content-Length",
             )
-        ((name, spec),) = self._inputs.items()
+        spec, name = self._lone, self._lone.name
         shape = _raw_shape(spec, len(body), batched=self._signature.batched)
         if spec.dtype is BYTES:
             array = np.empty(shape, object)
@@ -121,18 +123,18 @@ class OIPCodec:
         return Decoded({name: array}, form=form, raw=True)
 
     def _read_inputs(self, entries: Any, tail: Tail) -> Tensors:
-        if type(entries) is not list:
+        if type(entries) is not list and (entries is not None or self._needed):
             raise InvalidInput('"inputs" must be a list of tensors')
         found: Tensors = {}
-        for index, entry in enumerate(entries):
+        for index, entry in enumerate(entries or ()):
             name, spec = self._spec(entry, f"inputs[{index}]")
             if name in found:
                 raise InvalidInput(f"input {name!r} is given twice")
             found[name] = read_input(entry, spec, tail)
-        missing = [name for name in self._inputs if name not in found]
+        missing = [name for name in self._needed if name not in found]
         if missing:
             raise InvalidInput(f"input {missing[0]!r} is missing")
-        return {name: found[name] for name in self._inputs}
+        return {name: found[name] for name in self._inputs if name in found}
 
     def _spec(self, entry: Any, where: str) -> tuple[str, TensorSpec]:
         if type(entry) is not dict:

@@ -17,6 +17,7 @@ from inferd.codecs import json
 from inferd.codecs.oip_metadata import OWN, UNBOUNDED
 from inferd.codecs.oip_tensor import datatype
 from inferd.codecs.rawtensor import BF16
+from inferd.core.defaults import default_of
 from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec, infer_batching
@@ -55,7 +56,7 @@ def describe(metadata: Any, config: Any = None) -> Described:
     policy = config.get("model_transaction_policy")
     streams = isinstance(policy, Mapping) and policy.get("decoupled") is True
     own = _own(config)
-    signature = _meant(signature, own.get("content"))
+    signature = _with_defaults(_meant(signature, own.get("content")), own.get("defaults"))
     plan = BatchPlan(
         signature.batched, signature.max_batch, split=streams or own.get("split") is True
     )
@@ -107,6 +108,22 @@ def _own(config: Mapping[str, Any]) -> Mapping[str, Any]:
     except InferdError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _with_defaults(signature: Signature, given: Any) -> Signature:
+    """Return the signature with the defaults that are told, and that its inputs can hold."""
+    if not isinstance(given, dict):
+        return signature
+
+    def known(spec: TensorSpec) -> TensorSpec:
+        told = replace(spec, default=given.get(spec.name))
+        try:
+            default_of(told, batched=signature.batched)
+        except InferdError:
+            return spec
+        return told
+
+    return replace(signature, inputs=tuple(map(known, signature.inputs)))
 
 
 def _meant(signature: Signature, content: Any) -> Signature:

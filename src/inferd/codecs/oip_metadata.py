@@ -74,7 +74,8 @@ def model_config(
 
     What its form has no place for, and another inferd that asks this model wants to know, is told in
     ``parameters``, as JSON under the key ``OWN``: ``task``, ``classes``, what the bytes of inputs mean
-    (``content``), and whether rows are answered in unequal shapes (``split``).
+    (``content``), what inputs are where a request leaves them out (``defaults``), and whether rows are
+    answered in unequal shapes (``split``).
     """
     batched = signature.batched
 
@@ -84,6 +85,7 @@ def model_config(
             "name": spec.name,
             "data_type": "TYPE_STRING" if spec.dtype is BYTES else f"TYPE_{spec.dtype.name}",
             "dims": list(shape),
+            **({} if spec.default is None else {"optional": True}),
         }
 
     config: dict[str, Any] = {
@@ -98,7 +100,11 @@ def model_config(
     if batched:
         config["dynamic_batching"] = {}
     content = {spec.name: spec.content for spec in signature.inputs if spec.content}
-    own = {"task": task, "classes": list(classes), "content": content, "split": plan.split}
+    defaults = {spec.name: spec.default for spec in signature.inputs if spec.default is not None}
+    own = {
+        "task": task, "classes": list(classes), "content": content, "defaults": defaults,
+        "split": plan.split,
+    }  # fmt: skip
     told = {key: value for key, value in own.items() if value}
     if told:
         config["parameters"] = {OWN: {"string_value": json.dumps(told).decode()}}

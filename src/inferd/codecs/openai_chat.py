@@ -88,7 +88,7 @@ def read_chat(body: Any, roles: Roles) -> Ask:
     ask.limit = limit if longest is None else longest
     prompt = utf8(rendered(plain), "messages")
     count, parameters = _common(fields, ask)
-    inputs = roles.inputs(prompt, messages)
+    inputs = roles.inputs(prompt, messages, chat=True)
     ask.runs = _runs([(inputs, "", estimated([prompt]))], count, parameters)
     return ask
 

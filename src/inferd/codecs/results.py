@@ -128,7 +128,8 @@ def encode_request(inputs: Tensors, signature: Signature, single: bool) -> bytes
     """Write a request as a client: ``inputs`` with the batch on axis 0 where batched."""
     values: dict[str, Any] = {}
     for spec in signature.inputs:
-        array = inputs[spec.name]
-        values[spec.name] = array[0] if single and signature.batched else array
-    data = values if len(values) > 1 else next(iter(values.values()))
+        if spec.name in inputs:
+            array = inputs[spec.name]
+            values[spec.name] = array[0] if single and signature.batched else array
+    data = values if len(signature.inputs) > 1 else next(iter(values.values()))
     return json.dumps({"data": data})

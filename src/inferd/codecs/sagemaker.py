@@ -59,7 +59,7 @@ def bodies(signature: Signature) -> tuple[str, ...]:
     found = [*accepts(signature), NPZ]
     if signature.batched:
         found.append(JSON_LINES)
-    if len(signature.inputs) == 1:
+    if signature.lone is not None:
         found.append(OCTETS)
     return tuple(found)
 
@@ -81,10 +81,11 @@ class SageMakerCodec:
         self._results = Results(signature)
         self._answer: Encoder | None = None if answer == JSON else answerer(answer, signature)
         inputs = signature.inputs
+        lone = signature.lone
         self._wrapped = len(inputs) == 1
         self._lists = 0  # around a bare value that is an example
-        if len(inputs) == 1 and holds_one(inputs[0], signature):
-            self._lists = len(inputs[0].shape) - signature.batched
+        if lone is not None and holds_one(lone, signature):
+            self._lists = len(lone.shape) - signature.batched
         self._names = {_FEATURES, *(spec.name for spec in inputs)}
         if body not in bodies(signature):
             raise UnsupportedMedia(
@@ -111,7 +112,8 @@ class SageMakerCodec:
 
     def _octets(self, body: bytes) -> Decoded:
         """Read bytes of no said type: the one element of a model of bytes, or an array."""
-        (spec,) = self._signature.inputs
+        spec = self._signature.lone
+        assert spec is not None  # else it was refused before
         if spec.dtype is BYTES and holds_one(spec, self._signature):
             return BytesCodec(self._signature, text=False).decode(bytes(body))
         if bytes(body[: len(MAGIC)]) == MAGIC:

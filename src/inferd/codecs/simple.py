@@ -6,7 +6,8 @@ against the rank of an example in the external signature, decides which. For an 
 an example is one number and a batch is a list of numbers. An object gives every input by name,
 each read by its own rank, and all must be one example or all a batch of one size; a list of
 objects is a batch. A model of several inputs also takes an example as a list of values in the
-signature's order.
+signature's order. An input that has a default may be left out of an object; where one input alone has
+none, a value without a name is its.
 
 The answer mirrors the question: one example gives one result, a batch gives a list with one result
 for each example, never squeezed. A result is the example's part of the output: an array as nested
@@ -61,8 +62,10 @@ class SimpleCodec:
         self._split = plan is not None and plan.split
         self._max_depth = max_depth
         self.encode = Results(signature).encode
-        first = signature.inputs[0] if len(signature.inputs) == 1 else None
+        first = signature.lone
         self._name = first.name if first else ""
+        self._lone = first
+        self._needed = [s.name for s in signature.inputs if s.default is None]
         self._width = fast_width(signature)
         self._dtype = first.dtype.numpy if first else np.dtype(np.float32)
 
@@ -86,10 +89,11 @@ class SimpleCodec:
 
     def _numbers(self, body: bytes) -> Decoded | None:
         """Decode the large array of a model of one input; ``None``: as any other body."""
+        assert self._lone is not None
         request = numbers.read(body)
         if type(request) is not dict or not set(KEYS).issuperset(request):
             return None
-        data, spec = request.get("data"), self._signature.inputs[0]
+        data, spec = request.get("data"), self._lone
         if type(data) is dict and len(data) == 1 and self._name in data:
             data = data[self._name]
         if type(data) is not Numbers:
@@ -141,7 +145,7 @@ class SimpleCodec:
             return self._named(data, "data")
         if self._signature.batched and self._are_objects(data):
             return self._objects(data)
-        if len(self._inputs) > 1:
+        if self._lone is None:
             return self._in_order(data)
         return self._columns({self._name: data}, {self._name: "data"})
 
@@ -160,7 +164,7 @@ class SimpleCodec:
                 raise InvalidInput(
                     f"{where}: no input named {shown(name)}", help=nearest(name, self._inputs)
                 )
-        for name in self._inputs:
+        for name in self._needed:
             if name not in data:
                 raise InvalidInput(f"{where}: input {name!r} is missing")
 
@@ -169,7 +173,10 @@ class SimpleCodec:
         for index, row in enumerate(data):
             self._check_names(row, f"data[{index}]")
             for name, spec in self._inputs.items():
-                row[name] = self._example(row[name], spec, f"data[{index}].{name}")
+                if name in row:
+                    row[name] = self._example(row[name], spec, f"data[{index}].{name}")
+                else:
+                    row[name] = _wrap(spec.default, self._rank(spec))
         columns = {name: [row[name] for row in data] for name in self._inputs}
         return self._batch(columns, {name: f"data.{name}" for name in self._inputs})
 
@@ -219,7 +226,7 @@ class SimpleCodec:
         """Read one value for each input: all of them one example, or all a batch."""
         batches: list[str] = []
         singles: list[str] = []
-        for name, spec in self._inputs.items():
+        for name, spec in self._given(columns):
             rank, depth = self._rank(spec), self._depth(columns[name], spec)
             if depth == rank:
                 singles.append(name)
@@ -235,9 +242,12 @@ class SimpleCodec:
             )
         return self._batch(columns, where) if batches else self._single(columns, where)
 
+    def _given(self, columns: Mapping[str, Any]) -> list[tuple[str, TensorSpec]]:
+        return [(name, spec) for name, spec in self._inputs.items() if name in columns]
+
     def _single(self, columns: dict[str, Any], where: dict[str, str]) -> Decoded:
         inputs: Tensors = {}
-        for name, spec in self._inputs.items():
+        for name, spec in self._given(columns):
             rank = self._rank(spec)
             array = to_array(columns[name], spec.dtype, rank, where[name])
             wanted = spec.shape[1:] if self._signature.batched else spec.shape
@@ -259,7 +269,7 @@ class SimpleCodec:
         try:
             inputs = {
                 name: self._rows(columns[name], spec, where[name])
-                for name, spec in self._inputs.items()
+                for name, spec in self._given(columns)
             }
         except Ragged:
             if all(-1 not in spec.shape[1:] for spec in self._inputs.values()):
@@ -281,7 +291,7 @@ class SimpleCodec:
         return [
             {
                 name: self._row(columns[name][index], spec, f"{where[name]}[{index}]")
-                for name, spec in self._inputs.items()
+                for name, spec in self._given(columns)
             }
             for index in range(size)
         ]

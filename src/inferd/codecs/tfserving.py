@@ -1,7 +1,7 @@
 """TensorFlow Serving over REST, and KServe's first protocol: ``:predict`` in rows or in columns.
 
 A request gives its tensors either row by row (``instances``: a list of values where the model has one
-input, else of objects that name every input, no more and no less) or as a whole (``inputs``: one
+input, else of objects that name every input, no more, and no less but for defaults) or as a whole (``inputs``: one
 tensor, or an object of tensors by name), and is answered in kind: rows as ``predictions``, columns as
 ``outputs``. One output stands alone, several make an object for each row or one object. Objects with
 the single key ``b64`` are values, never rows. KServe's servers also read a list of objects under
@@ -55,8 +55,9 @@ class TFServingCodec:
     ) -> None:
         self._signature = signature
         self._inputs = {spec.name: spec for spec in signature.inputs}
-        self._name = signature.inputs[0].name if signature.inputs else ""
-        self._lone = len(signature.inputs) == 1
+        self._lone = signature.lone is not None
+        self._name = signature.lone.name if signature.lone is not None else ""
+        self._needed = frozenset(s.name for s in signature.inputs if s.default is None)
         self._width = fast_width(signature)
         self._dtype = signature.inputs[0].dtype.numpy if self._width else np.dtype(np.float32)
         self._split = plan is not None and plan.split
@@ -115,7 +116,10 @@ class TFServingCodec:
                 )
         if _is_row(rows[0]):
             self._check_keys(rows, where)
-            columns = {name: [row[name] for row in rows] for name in self._inputs}
+            columns = {
+                name: [row[name] if name in row else spec.default for row in rows]
+                for name, spec in self._inputs.items()
+            }
             places = {name: f"{where}.{name}" for name in columns}
         elif self._lone:
             columns, places = {self._name: rows}, {self._name: where}
@@ -125,18 +129,18 @@ class TFServingCodec:
                 f"{len(self._inputs)} inputs",
                 help="name each of " + _listed(self._inputs),
             )
-        for name in self._bare:
+        for name in self._bare & columns.keys():
             columns[name] = [self._wrapped(value, name) for value in columns[name]]
         return self._batch(columns, places, ROW)
 
     def _check_keys(self, rows: list[Any], where: str) -> None:
-        names = set(self._inputs)
+        names, needed = self._inputs.keys(), self._needed
         for index, row in enumerate(rows):
             if not _is_row(row):
                 raise InvalidInput(f"{where}[{index}] must be an object, as {where}[0] is")
-            if row.keys() != names:
+            if not needed <= row.keys() <= names:
                 raise InvalidInput(
-                    f"{where}[{index}] must have exactly the keys {_listed(names)}, "
+                    f"{where}[{index}] must have {_wanted(names, needed)}, "
                     f"got {_listed(row)}"
                 )
 
@@ -150,11 +154,11 @@ class TFServingCodec:
         """Read whole tensors: one, or each by its name."""
         if type(inputs) is dict and not is_b64(inputs):
             for name in self._inputs:
-                if name not in inputs:
+                if name not in inputs and name in self._needed:
                     raise InvalidInput(
                         f'input {name!r} is missing in "inputs"', help=nearest(name, inputs)
                     )
-            columns = {name: inputs[name] for name in self._inputs}
+            columns = {name: inputs[name] for name in self._inputs if name in inputs}
             return self._batch(columns, {name: f"inputs.{name}" for name in columns}, COLUMN)
         if not self._lone:
             raise InvalidInput(
@@ -168,6 +172,7 @@ class TFServingCodec:
             inputs = {
                 name: tensor(columns[name], spec, places[name])
                 for name, spec in self._inputs.items()
+                if name in columns
             }
         except Ragged:
             if not self._free:
@@ -194,6 +199,7 @@ class TFServingCodec:
             {
                 name: tensor([columns[name][index]], spec, places[name], index)
                 for name, spec in self._inputs.items()
+                if name in columns
             }
             for index in range(size)
         ]
@@ -276,6 +282,12 @@ def with_axes(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
     first = array.shape.index(0)
     inner = (max(n, 0) for n in spec.shape[first + 1 :])
     return array.reshape((*array.shape[: first + 1], *inner))
+
+
+def _wanted(names: Collection[str], needed: Collection[str]) -> str:
+    if len(names) == len(needed):
+        return f"exactly the keys {_listed(names)}"
+    return f"the keys {_listed(needed)}, and may have others of {_listed(names)}"
 
 
 def _is_row(value: Any) -> bool:

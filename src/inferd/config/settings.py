@@ -106,6 +106,10 @@ class Server:
         (), "texts", "Origins whose pages may call the data plane; `*` for any",
         flag="--cors-origins", shown="none",
     )  # fmt: skip
+    pages: bool = _setting(
+        True, "bool", "Serve the pages that models bring, at `/ui/` of the data plane (docs/pages.md)",
+        flag="--pages",
+    )  # fmt: skip
     allow_anonymous: bool = _setting(
         False, "bool", "Listen beyond this machine although anybody could call",
         flag="--allow-anonymous",

@@ -15,6 +15,7 @@ from typing import Any
 from inferd.control.classes import class_labels
 from inferd.control.curves import CurveStore
 from inferd.control.lifecycle import health
+from inferd.control.pages import page_of
 from inferd.core.clock import Clock, monotonic
 from inferd.core.errors import InferdError, ModelFileError, Unavailable
 from inferd.core.message import Request
@@ -132,6 +133,7 @@ class Loader:
         model = _new(spec)
         self.table.put(model.version)
         self.models[spec.name, spec.version] = model
+        model.version.page = await page_of(spec)
         try:
             await self._ready(model)
         except InferdError as error:
@@ -147,6 +149,7 @@ class Loader:
         Raises ``InferdError`` where it cannot be loaded; the old one serves on.
         """
         model = _new(spec)
+        model.version.page = await page_of(spec)
         await self._ready(model)
         old = self.models.get((spec.name, spec.version))
         self.models[spec.name, spec.version] = model

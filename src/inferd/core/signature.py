@@ -22,7 +22,8 @@ class TensorSpec:
 
     ``content`` says what the bytes of a BYTES tensor mean where a transform decides it
     (``"image"``: an encoded image, ``"text"``: UTF-8 text), so that a dialect may accept such a
-    body directly.
+    body directly. ``default``: a JSON constant for one example, used where a request leaves the input
+    out; ``None``: it must be given.
     """
 
     name: str
@@ -30,6 +31,7 @@ class TensorSpec:
     shape: tuple[int, ...]
     symbols: tuple[str | None, ...] = ()
     content: str | None = None
+    default: Any = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form used on the worker socket and in descriptions."""
@@ -40,6 +42,8 @@ class TensorSpec:
             out["symbols"] = list(self.symbols)
         if self.content:
             out["content"] = self.content
+        if self.default is not None:
+            out["default"] = self.default
         return out
 
     @staticmethod
@@ -54,7 +58,9 @@ class TensorSpec:
         ):
             raise InvalidInput(f"tensor {name!r}: shape must be a list of sizes, -1 for free axes")
         symbols = tuple(row.get("symbols") or ())
-        return TensorSpec(name, dtype_named(str(dtype)), tuple(shape), symbols, row.get("content"))
+        return TensorSpec(
+            name, dtype_named(str(dtype)), tuple(shape), symbols, row.get("content"), row.get("default")
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,14 @@ class Signature:
     def output(self, name: str) -> TensorSpec | None:
         """Return the output of that name, or ``None``."""
         return next((s for s in self.outputs if s.name == name), None)
+
+    @property
+    def lone(self) -> TensorSpec | None:
+        """The input that a value without a name is for: the only one, or the only one without a default."""
+        if len(self.inputs) == 1:
+            return self.inputs[0]
+        needed = [spec for spec in self.inputs if spec.default is None]
+        return needed[0] if len(needed) == 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""

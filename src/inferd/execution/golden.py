@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from inferd.codecs.simple import SimpleCodec
+from inferd.core.defaults import Defaults, sampled
 from inferd.core.errors import InferdError, ModelFileError
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
@@ -40,7 +41,7 @@ def golden_samples(signature: Signature, plan: BatchPlan, warmup: Path) -> list[
             f"{warmup}: must hold a list of request bodies",
             help='for example [{"data": [5.1, 3.5, 1.4, 0.2]}]',
         )
-    codec = SimpleCodec(signature, plan)
+    codec, defaults = SimpleCodec(signature, plan), Defaults(signature)
     out: list[Tensors] = []
     for i, row in enumerate(rows[:MAX_SAMPLES]):
         try:
@@ -50,12 +51,15 @@ def golden_samples(signature: Signature, plan: BatchPlan, warmup: Path) -> list[
                 f"{warmup}: sample {i}: {error.message}", help=error.help
             ) from None
         out.extend(decoded.rows if decoded.rows is not None else [decoded.inputs or {}])
+    for inputs in out:
+        defaults.fill(inputs)
     return out
 
 
 def made_from(signature: Signature) -> Tensors:
     """Make one plausible request from a signature: deterministic, small, of the right shapes."""
-    return {spec.name: _tensor(spec, signature.batched) for spec in signature.inputs}
+    made = {spec.name: _tensor(spec, signature.batched) for spec in signature.inputs}
+    return sampled(made, signature)
 
 
 def _tensor(spec: TensorSpec, batched: bool) -> np.ndarray:

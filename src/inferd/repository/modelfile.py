@@ -136,7 +136,7 @@ KEYS: tuple[Key, ...] = (
     Key("runtime", "name", "What runs the artifact. Default: told by the artifact's content.",
         word),
     Key("artifact", "file name", "Which file to load. Default: the only one there is.", relative_path),
-    Key("signature", "`{inputs: [{name, dtype, shape}], outputs: [...]}`",
+    Key("signature", "`{inputs: [{name, dtype, shape, default}], outputs: [...]}`",
         "Names, datatypes and shapes, `-1` for free axes and the batch on axis 0. Default: read "
         "from the artifact. `batched: false` says that axis 0 is no batch.", signature),
     Key("preprocess", "list of steps", "Transforms before the model.", steps),

@@ -198,11 +198,16 @@ def _tensor_rows(section: Section, side: str) -> None:
     if not isinstance(rows, list) or not rows:
         raise section.error(side, f"must be a list of tensors, not {_shown(rows)}", help=example)
     names: set[str] = set()
+    extra = ("default",) if side == "inputs" else ()
     for i, row in enumerate(rows):
         place = f"{side}[{i}]"
         if not isinstance(row, Section):
             raise section.error(place, f"must be a mapping, not {_shown(row)}", help=example)
-        row.only("name", "dtype", "shape", "content", "symbols")
+        row.only("name", "dtype", "shape", "content", "symbols", *extra)
+        if "default" in row:
+            if row["default"] is None:
+                raise section.error(f"{place}.default", "is left empty", help='write default: ""')
+            _json_only(row["default"], f"{place}.default", section)
         try:
             Signature.from_json({"inputs": [row.plain()]})
         except InferdError as error:

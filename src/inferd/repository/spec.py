@@ -45,7 +45,8 @@ class ModelSpec:
     by key, for messages. ``signature``: as declared, raw. ``modelfile``: the
     ``model.yaml`` read, if any. ``executor``: ``None`` is the server's.
     ``version_labels``: names of versions of this model, whichever this one is. ``explainer``: the model
-    that explains this one's answers. ``origin``: the PATH as the user gave it. Timeouts are seconds.
+    that explains this one's answers. ``page``: the directory of its page. ``origin``: the PATH as the user gave
+    it. Timeouts are seconds.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ModelSpec:
     version_labels: Mapping[str, str] = field(default_factory=dict)
     explainer: str | None = None
     modelfile: Path | None = None
+    page: Path | None = None
     origin: str = ""
 
     def to_json(self) -> dict[str, Any]:

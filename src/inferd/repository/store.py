@@ -15,6 +15,7 @@ from inferd.config.sources import Section
 from inferd.core.errors import ConfigError, ModelFileError, nearest
 from inferd.repository.layout import PIPELINE_FILE, SCRIPTS, Place, find, inside, listing
 from inferd.repository.modelfile import NAME, check_runtime, places, read_modelfile, spec_fields
+from inferd.repository.page import folder_of
 from inferd.repository.spec import PIPELINE, ModelSpec
 
 PYTHON = "python"
@@ -221,9 +222,19 @@ def _made(
         options=options,
         warmup=_beside(place, warmup, section, "warmup") if warmup else None,
         modelfile=place.modelfile,
+        page=_page(place),
         origin=place.origin,
         **fields,
     )
+
+
+def _page(place: Place) -> Path | None:
+    """Return the directory of the model's page; what is served by itself has one beside its ``model.yaml``."""
+    if place.modelfile is None and (place.file is not None or place.reference is not None):
+        return None
+    numbered = (place.directory.parent.name, place.directory.name) == (place.name, place.version)
+    above = place.directory.parent if numbered else place.directory
+    return folder_of(place.directory, above, place.root)
 
 
 def _check_code(place: Place, options: Mapping[str, Any], section: Section) -> None:

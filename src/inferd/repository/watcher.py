@@ -32,6 +32,8 @@ def _paths(spec: ModelSpec) -> Iterator[Path]:
     for path in (spec.artifact, spec.modelfile, spec.warmup):
         if path is not None:
             yield path
+    if spec.page is not None:
+        yield from _tree(spec.page)
     if spec.runtime == PIPELINE:
         yield from _beside_pipeline(spec.directory)
         return

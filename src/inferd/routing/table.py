@@ -15,6 +15,7 @@ from inferd.core.errors import InvalidInput, NotFound, Unavailable, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.servable import Servable
 from inferd.core.signature import Signature
+from inferd.repository.page import PageFile
 
 LOADING = "loading"
 READY = "ready"
@@ -31,7 +32,7 @@ class Version:
     description of the control plane (costs, instances, memory). ``labels``: the versions of the model
     that have a name, by that name. ``created``: Unix seconds. ``classes``: the labels of its classes,
     by number, where they are known. ``explainer``: the model that explains its answers. ``parts``:
-    the models that a pipeline asks.
+    the models that a pipeline asks. ``page``: the files of its page by name.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Version:
     classes: tuple[str, ...] = ()
     explainer: str | None = None
     parts: tuple[str, ...] = ()
+    page: Mapping[str, PageFile] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

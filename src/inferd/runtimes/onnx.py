@@ -220,7 +220,7 @@ def _input(
         raise ModelFileError(
             f"{artifact}: does not say how many axes the input {node.name!r} has", help=EXAMPLE
         )
-    return TensorSpec(node.name, spec.dtype, said.shape)
+    return TensorSpec(node.name, spec.dtype, said.shape, default=said.default)
 
 
 def _texts(array: np.ndarray, name: str) -> np.ndarray:

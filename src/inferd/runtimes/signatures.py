@@ -108,8 +108,9 @@ def _joined(spec: TensorSpec, wanted: TensorSpec, kind: str, place: str) -> Tens
         )
     shape = tuple(max(a, b) for a, b in zip(spec.shape, wanted.shape, strict=True))
     return replace(
-        spec, shape=shape, content=wanted.content, symbols=spec.symbols or wanted.symbols
-    )
+        spec, shape=shape, content=wanted.content, symbols=spec.symbols or wanted.symbols,
+        default=wanted.default,
+    )  # fmt: skip
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:

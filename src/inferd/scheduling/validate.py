@@ -1,11 +1,13 @@
 """Checking a request's tensors against the external signature, once per shape.
 
 The result of the check, a ``Layout``, depends on names, datatypes and shapes only, so it is
-remembered under them: a request of a known shape costs one dict look-up.
+remembered under them: a request of a known shape costs one dict look-up. What a request leaves out and
+has a default is added to it here, whichever way it came.
 """
 
 from __future__ import annotations
 
+from inferd.core.defaults import Defaults
 from inferd.core.errors import InvalidInput, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
@@ -27,9 +29,13 @@ class Validator:
         self._plan = plan
         self._known: dict[object, Layout] = {}
         self._varies = any(s.dtype is BYTES for s in signature.inputs)
+        self._defaults = Defaults(signature)
 
     def layout(self, inputs: Tensors) -> Layout:
-        """Return the layout of ``inputs``; equal shapes give the same object."""
+        """Return the layout of ``inputs``; equal shapes give the same object.
+
+        Inputs that are left out and have a default are added to ``inputs``.
+        """
         if len(inputs) == 1:
             ((name, array),) = inputs.items()
             key: object = (name, array.shape, array.dtype)
@@ -37,6 +43,8 @@ class Validator:
             key = tuple((n, a.shape, a.dtype) for n, a in inputs.items())
         found = self._known.get(key)
         if found is None:
+            if self._defaults.fill(inputs):
+                return self.layout(inputs)
             found = self._check(inputs)
             if len(self._known) >= REMEMBERED:
                 self._known.clear()

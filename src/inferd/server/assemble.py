@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inferd import __version__
@@ -120,9 +121,11 @@ class Assembled:
         """Return the models at ``paths``, as this server is to run them."""
         container, settings = self.container, self.settings
         if not settings.server.sagemaker:
-            return read_specs(paths, trust_pickle=trusted)
-        specs = read_specs(paths, trust_pickle=trusted, program=container.program)
-        return [container.adapted(spec, settings.requests.timeout) for spec in specs]
+            specs = read_specs(paths, trust_pickle=trusted)
+        else:
+            specs = read_specs(paths, trust_pickle=trusted, program=container.program)
+            specs = [container.adapted(spec, settings.requests.timeout) for spec in specs]
+        return specs if settings.server.pages else [replace(spec, page=None) for spec in specs]
 
     async def scrape(self, accept: str) -> tuple[str, bytes]:
         """Return content type and body of the metrics."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from inferd.core.defaults import sampled
 from inferd.core.errors import InferdError, InvalidInput, ModelFailed
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
@@ -95,7 +96,7 @@ class Chain:
 
         Arrays have the batch on axis 0 (an unbatched model: whole tensors).
         """
-        return example(self._seen, lifted=self._lifted)
+        return sampled(example(self._seen, lifted=self._lifted), self.external)
 
     def prepare(self, row: Mapping[str, Any]) -> Tensors:
         """Run the item steps on one example (no batch axis).

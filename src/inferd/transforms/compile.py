@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from inferd.core.errors import ConfigError, nearest
+from inferd.core.defaults import default_of
+from inferd.core.errors import ConfigError, InvalidInput, nearest
 from inferd.core.plan import BatchPlan
-from inferd.core.signature import Signature
+from inferd.core.signature import Signature, TensorSpec
 from inferd.core.step import Step
 from inferd.transforms.chain import Chain, NamedApply, OutputStage
 from inferd.transforms.collate import Collator
@@ -62,7 +63,7 @@ def compile_chain(
     skip = context.offset
     seen = replace(
         signature,
-        inputs=lower(signature, external),
+        inputs=_with_defaults(signature, lower(signature, external)),
         outputs=lower(signature, outputs.flow),
         max_batch=inputs.max_batch(signature) if signature.batched else None,
     )
@@ -87,6 +88,30 @@ def compile_chain(
         outputs=stage,
         seen=external,
     )
+
+
+def _with_defaults(
+    signature: Signature, inputs: tuple[TensorSpec, ...]
+) -> tuple[TensorSpec, ...]:
+    """Return what clients send with the defaults that are declared: values of theirs, by name.
+
+    Raises ``ConfigError`` for one that clients cannot send.
+    """
+    declared = {s.name: s.default for s in signature.inputs if s.default is not None}
+    names = [spec.name for spec in inputs]
+    for name in declared:
+        if name not in names:
+            raise ConfigError(
+                f"signature: the input {name!r} has a default, and requests bring {', '.join(names)}",
+                help="a default is for an input that requests bring",
+            )
+    found = tuple(replace(s, default=declared.get(s.name)) for s in inputs)
+    for spec in found:
+        try:
+            default_of(spec, batched=signature.batched)
+        except InvalidInput as error:
+            raise ConfigError(f"signature: {error.message}", help=error.help) from None
+    return found
 
 
 @dataclass(slots=True)

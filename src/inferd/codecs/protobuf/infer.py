@@ -71,6 +71,7 @@ class InferCodec:
     ) -> None:  # fmt: skip
         self._signature = signature
         self._inputs = {spec.name: spec for spec in signature.inputs}
+        self._needed = [s.name for s in signature.inputs if s.default is None]
         self._outputs = tuple(spec.name for spec in signature.outputs)
         self._split = plan.split
         self._model = model
@@ -117,10 +118,11 @@ class InferCodec:
                 raise InvalidInput(f"input {name!r} is given twice")
             found[name] = _tensor(entry, spec, raw[index] if raw else None)
         if len(found) != len(self._inputs):
-            missing = next(name for name in self._inputs if name not in found)
-            raise InvalidInput(f"input {missing!r} is missing")
+            missing = next((name for name in self._needed if name not in found), None)
+            if missing is not None:
+                raise InvalidInput(f"input {missing!r} is missing")
         if len(found) > 1:
-            return {name: found[name] for name in self._inputs}
+            return {name: found[name] for name in self._inputs if name in found}
         return found
 
     def _want(self, entries: Any, decoded: Decoded) -> None:

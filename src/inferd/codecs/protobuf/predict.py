@@ -33,6 +33,7 @@ class PredictCodec:
 
     def __init__(self, signature: Signature, plan: BatchPlan, model: str, version: str) -> None:
         self._inputs = {spec.name: spec for spec in signature.inputs}
+        self._needed = [s.name for s in signature.inputs if s.default is None]
         self._outputs = tuple(spec.name for spec in signature.outputs)
         self._batched = signature.batched
         self._split = plan.split
@@ -50,10 +51,14 @@ class PredictCodec:
                 raise InvalidInput(
                     f"no input named {shown(name)}", help=nearest(name, self._inputs)
                 )
-        for name in self._inputs:
+        for name in self._needed:
             if name not in given:
                 raise InvalidInput(f"input {name!r} is missing")
-        inputs = {name: tensorproto.read(given[name], spec) for name, spec in self._inputs.items()}
+        inputs = {
+            name: tensorproto.read(given[name], spec)
+            for name, spec in self._inputs.items()
+            if name in given
+        }
         decoded = Decoded(inputs, outputs=self._chosen(message.output_filter))
         size = self._size(inputs)
         if self._split and size > 1:

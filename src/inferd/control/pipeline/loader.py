@@ -16,6 +16,7 @@ from typing import Any
 from inferd.control.lifecycle import Health
 from inferd.control.lifecycle import health as health_of
 from inferd.control.loader import GOLDEN, SAID, LoadedModel, Loader
+from inferd.control.pages import page_of
 from inferd.control.pipeline import parts
 from inferd.control.pipeline.binding import Binding
 from inferd.control.pipeline.loaded import LoadedPipeline
@@ -347,7 +348,9 @@ def _raise_first(errors: Sequence[BaseException]) -> None:
 async def _read(spec: ModelSpec) -> LoadedPipeline:
     assert spec.artifact is not None
     path: Path = spec.artifact
-    return LoadedPipeline(spec, await asyncio.to_thread(read_pipeline, path, spec.name))
+    pipeline = LoadedPipeline(spec, await asyncio.to_thread(read_pipeline, path, spec.name))
+    pipeline.version.page = await page_of(spec)
+    return pipeline
 
 
 def _signature(worker: LoadedModel) -> Any:

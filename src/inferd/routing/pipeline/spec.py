@@ -46,13 +46,17 @@ Feed = tuple[Ref | Constant, ...]
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One input of the pipeline. ``None``: as the step that takes it says. ``shape``: of one example."""
+    """One input of the pipeline. ``None``: as the step that takes it says. ``shape``: of one example.
+
+    ``default``: what it is where a request leaves it out; ``None``: a request must bring it.
+    """
 
     name: str
     dtype: DType | None = None
     shape: tuple[int, ...] | None = None
     content: str | None = None
     where: str = ""
+    default: Constant | None = None
 
 
 @dataclass(frozen=True, slots=True)

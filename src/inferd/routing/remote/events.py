@@ -27,9 +27,10 @@ _JOIN = 64  # parts of a line that may lie apart: so its length is looked at now
 
 
 class Events:
-    """Cuts bytes, as they come, into the data of events."""
+    """Cuts bytes, as they come, into the data of events. ``most``: bytes that one may have."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = MOST_BYTES if most is None else most
         self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._size = 0
@@ -52,8 +53,8 @@ class Events:
             elif not line and self._data:
                 data, self._data, self._size = b"\n".join(self._data), [], 0
                 yield data
-        if self._size + len(self._rest[0]) > MOST_BYTES:
-            raise InvalidInput(f"an event is longer than {MOST_BYTES} bytes")
+        if self._size + len(self._rest[0]) > self._most:
+            raise InvalidInput(f"an event is longer than {self._most} bytes")
 
 
 def piece(data: bytes, signature: Signature, wanted: tuple[str, ...] | None) -> Tensors:

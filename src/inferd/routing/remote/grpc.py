@@ -118,7 +118,7 @@ class GRPCWire:
             self._channel = grpc.aio.secure_channel(target, secure, options=options)
         else:
             self._channel = grpc.aio.insecure_channel(target, options=options)
-        self._fixed = tuple((name.lower(), value) for name, value in spec.headers)
+        self._fixed = tuple((name.lower(), value) for name, value in spec.sent)
         self._calls: dict[str, Any] = {}
         self._streamed: Any = None
         self._writer: tuple[Described, RequestWriter] | None = None

@@ -1,7 +1,6 @@
 """A replica over HTTP: the Open Inference Protocol in its binary form.
 
-The head of a request is the same for all but its lengths and what it passes on, so the rest of it is
-written once. Tensors go out as they lie in memory, and answers are views of the bytes received. Texts
+Tensors go out as they lie in memory, and answers are views of the bytes received. Texts
 are the exception: each becomes an object, so many of them are read and written off the loop.
 """
 
@@ -18,12 +17,12 @@ import numpy as np
 from inferd.codecs import json
 from inferd.codecs.oip_client import decode_response, encode_parts
 from inferd.codecs.oip_described import Described, describe
-from inferd.codecs.refusals import refusal, retry_after
-from inferd.core.errors import InferdError, Overloaded, Unavailable
+from inferd.core.errors import InferdError
 from inferd.core.tensor import Tensors
 from inferd.routing.remote import failure
 from inferd.routing.remote.events import Events, Said, piece, question
 from inferd.routing.remote.failure import Failure
+from inferd.routing.remote.http import HTTPReplica
 from inferd.routing.remote.spec import Endpoint, ServiceSpec
 from inferd.routing.remote.wire import Answered, Asked, rows_of, timings_of
 from inferd.transport.outgoing import Pool
@@ -33,19 +32,15 @@ SLOW_BYTES = 1 << 20
 """Bytes of a message with texts from which on it is written and read off the loop."""
 
 
-class RestWire:
+class RestWire(HTTPReplica):
     """One replica of a service over HTTP."""
 
     def __init__(self, spec: ServiceSpec, endpoint: Endpoint, pool: Pool) -> None:
-        self._service = spec.name
-        self._pool = pool
-        self._where = pool.address.host + f":{pool.address.port}"
+        super().__init__(spec, endpoint, pool)
         path = f"{endpoint.path}/v2/models/{quote(spec.model, safe='')}"
         if spec.version is not None:
             path += f"/versions/{quote(spec.version, safe='')}"
         self._root, self._path = endpoint.path, path
-        fixed = [("Host", endpoint.authority), ("User-Agent", "inferd"), *spec.headers]
-        self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed).encode()
         self._infer = f"POST {path}/infer HTTP/1.1\r\n".encode() + self._fixed
         self._stream = f"POST {path}/generate_stream HTTP/1.1\r\n".encode() + self._fixed
         self._binary = True
@@ -63,7 +58,7 @@ class RestWire:
         try:
             return describe(metadata, config)
         except InferdError as error:
-            raise failure.garbled(self._service, self._where, error.message) from None
+            raise self._garbled(error.message) from None
 
     async def ready(self, seconds: float) -> bool:
         try:
@@ -78,9 +73,6 @@ class RestWire:
             raise self._refused(answer)
         return answer.status == 200
 
-    def _head(self, path: str) -> list[Buffer]:
-        return [f"GET {path} HTTP/1.1\r\n".encode() + self._fixed + b"\r\n"]
-
     async def _get(self, path: str, seconds: float, *, optional: bool = False) -> Any:
         answer = await self._ask(self._head(path), seconds)
         if answer.status != 200:
@@ -90,7 +82,7 @@ class RestWire:
         try:
             return json.loads(bytes(answer.body))
         except InferdError as error:
-            raise failure.garbled(self._service, self._where, error.message) from None
+            raise self._garbled(error.message) from None
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -137,9 +129,7 @@ class RestWire:
                 outputs, rest = decode_response(answer.body, json_bytes)
         except (InferdError, ValueError) as error:
             reason = error.message if isinstance(error, InferdError) else str(error)
-            raise failure.garbled(
-                self._service, self._where, f"its answer is not understood: {reason}"
-            ) from None
+            raise self._garbled(f"its answer is not understood: {reason}") from None
         timed = answer.headers.get(b"server-timing")
         timings = timings_of(
             None if timed is None else timed.decode("latin-1"), time.monotonic() - begin,
@@ -159,10 +149,7 @@ class RestWire:
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"Accept: text/event-stream\r\n{lines}\r\n"
         )
-        try:
-            answer = await self._pool.stream([self._stream + head.encode(), body], seconds)
-        except NoAnswer as error:
-            raise self._failed(error) from None
+        answer = await self._open([self._stream + head.encode(), body], seconds)
         if isinstance(answer, HTTPAnswer):
             raise self._refused(answer)
         try:
@@ -173,9 +160,7 @@ class RestWire:
         except Said as error:
             raise failure.refused(self._service, error.error) from None
         except InferdError as error:
-            raise failure.garbled(
-                self._service, self._where, f"a piece of its answer: {error.message}"
-            ) from None
+            raise self._garbled(f"a piece of its answer: {error.message}") from None
         finally:
             await answer.aclose()
 
@@ -188,40 +173,6 @@ class RestWire:
                 found = piece(data, model.signature, asked.outputs)
                 if found:
                     yield found
-
-    async def _ask(self, message: list[Buffer], seconds: float) -> HTTPAnswer:
-        try:
-            return await self._pool.exchange(message, seconds)
-        except NoAnswer as error:
-            raise self._failed(error) from None
-
-    def _failed(self, error: NoAnswer) -> Failure:
-        if error.full:
-            return failure.crowded(self._service, self._where, error.reason)
-        if error.late:
-            return failure.late(self._service, self._where, error.reason)
-        if not error.connected:
-            return failure.unreached(self._service, self._where, error.reason)
-        kind = failure.garbled if error.began else failure.broken
-        return kind(self._service, self._where, error.reason)
-
-    def _refused(self, answer: HTTPAnswer) -> Failure:
-        location = answer.headers.get(b"location")
-        error = refusal(
-            answer.status, answer.body, None if location is None else location.decode("latin-1")
-        )
-        if isinstance(error, (Overloaded, Unavailable)):
-            value = answer.headers.get(b"retry-after")
-            error.retry_after = retry_after(
-                None if value is None else value.decode("latin-1"), time.time()
-            )
-        return failure.refused(self._service, error)
-
-    def drain(self) -> None:
-        self._pool.close()
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
 
 
 def _slow(inputs: Tensors) -> bool:

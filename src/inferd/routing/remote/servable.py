@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn
 
 from inferd.codecs.oip_described import Described
+from inferd.core.defaults import Defaults
 from inferd.core.errors import (
     Cancelled,
     InferdError,
@@ -27,6 +28,7 @@ from inferd.core.trace import CLIENT, Trace
 from inferd.routing.remote import failure
 from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.service import WAITING, Replica, Service
+from inferd.routing.remote.spec import OPENAI
 from inferd.routing.remote.wire import Asked, chosen, headers_of, rows_of, unfit
 
 OK, REFUSED = "ok", "refused"
@@ -37,6 +39,9 @@ times its latency, and not fewer than the least.
 """
 
 LEAST, QUICK = 0.05, 20.0
+
+ENGINE_ENOUGH = 10.0
+"""The same of an engine: its first piece comes after those of who asked before, and all of the prompt."""
 
 
 class RemoteModel:
@@ -53,12 +58,14 @@ class RemoteModel:
         self.service = service
         self.model = model
         self.version = version
+        self._defaults = Defaults(model.signature)
         self._doubted = doubted
         self._draw = draw
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; raises ``InferdError``."""
         service, spec = self.service, self.service.spec
+        self._defaults.fill(request.inputs)
         try:
             trying = service.breaker.enter()
         except Unavailable:
@@ -151,7 +158,8 @@ class RemoteModel:
         """Tell the service of a failure."""
         if failed.late:
             latency = self.service.latency()
-            enough = ENOUGH if latency is None else min(ENOUGH, max(LEAST, QUICK * latency))
+            most = ENGINE_ENOUGH if self.service.spec.protocol == OPENAI else ENOUGH
+            enough = most if latency is None else min(most, max(LEAST, QUICK * latency))
             failed.blame = min(waited, given) >= enough * 0.99
         self.service.failed(replica, failed, waited)
 

@@ -20,9 +20,10 @@ from inferd.routing.remote.breaker import Breaker
 from inferd.routing.remote.budget import RetryBudget
 from inferd.routing.remote.ejection import UP, Standing, candidates, may_leave_out
 from inferd.routing.remote.failure import Failure
+from inferd.routing.remote.openai import OpenAIWire
 from inferd.routing.remote.resolve import Resolver, Site, change, fixed, look_up, named, resolve
 from inferd.routing.remote.rest import RestWire
-from inferd.routing.remote.spec import HTTP, Endpoint, ServiceSpec
+from inferd.routing.remote.spec import GRPC, OPENAI, Endpoint, ServiceSpec
 from inferd.routing.remote.wire import Wire
 from inferd.telemetry.logs import Log
 from inferd.transport.outgoing import Address, Pool, PoolSettings
@@ -230,9 +231,10 @@ async def _drained(replica: Replica) -> None:
 def wires(spec: ServiceSpec) -> MakeWire:
     """Return what connects to replicas of a service; raises ``ConfigError``, ``MissingExtra``."""
     files = spec.tls
-    if spec.protocol == HTTP:
+    if spec.protocol != GRPC:
         context = client_context(files.ca, files.cert, files.key) if _secure(spec) else None
-        return lambda site: _rest(spec, site, context)
+        kind = OpenAIWire if spec.protocol == OPENAI else RestWire
+        return lambda site: kind(spec, site.endpoint, _pool(spec, site, context))
     try:
         from inferd.routing.remote.grpc import GRPCWire, credentials
     except ImportError:
@@ -249,9 +251,8 @@ def _secure(spec: ServiceSpec) -> bool:
     return any(endpoint.secure for endpoint in spec.endpoints)
 
 
-def _rest(spec: ServiceSpec, site: Site, context: ssl.SSLContext | None) -> RestWire:
+def _pool(spec: ServiceSpec, site: Site, context: ssl.SSLContext | None) -> Pool:
     endpoint: Endpoint = site.endpoint
     tls = context if endpoint.secure else None
     settings = PoolSettings(connections=spec.connections, waiting=WAITING)
-    pool = Pool(Address(site.host, endpoint.port, tls, endpoint.host if tls else ""), settings)
-    return RestWire(spec, endpoint, pool)
+    return Pool(Address(site.host, endpoint.port, tls, endpoint.host if tls else ""), settings)

@@ -25,19 +25,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from inferd.config.secret import Secret
 from inferd.config.sources import Section, load_yaml
 from inferd.config.units import duration
 from inferd.repository.layout import legal
+from inferd.routing.remote.key import read_key
 
-HTTP, GRPC = "http", "grpc"
+HTTP, GRPC, OPENAI = PROTOCOLS = "http", "grpc", "openai"
 SCHEMES: dict[str, tuple[str, bool]] = {
     "http": (HTTP, False), "https": (HTTP, True), "grpc": (GRPC, False), "grpcs": (GRPC, True),
 }  # fmt: skip
 PORTS = {"http": 80, "https": 443}
 KEYS = (
-    "url", "protocol", "model", "version", "timeout", "retries", "connections", "refresh", "tls",
-    "headers",
+    "url", "protocol", "model", "version", "task", "timeout", "retries", "connections", "refresh", "tls",
+    "headers", "key", "key_file",
 )  # fmt: skip
+GENERATE, EMBED = TASKS = "generate", "embed"
+AUTHORIZATION = "Authorization"
 MOST_REPLICAS = 256
 RETRIES = 2
 CONNECTIONS = 64
@@ -79,7 +83,11 @@ class TLSFiles:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """One service. ``model``: its name at the other side. ``refresh``: seconds between looks at DNS."""
+    """One service.
+
+    ``model``: its name at the other side; an engine's may be left empty, to be asked for. ``task``: what an
+    engine is asked to do. ``refresh``: seconds between looks at DNS.
+    """
 
     name: str
     endpoints: tuple[Endpoint, ...]
@@ -93,6 +101,15 @@ class ServiceSpec:
     tls: TLSFiles = field(default_factory=TLSFiles)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     where: str = ""
+    key: Secret | None = None
+    task: str = GENERATE
+
+    @property
+    def sent(self) -> tuple[tuple[str, str], ...]:
+        """The headers of every request, the key's among them."""
+        if self.key is None:
+            return self.headers
+        return (*self.headers, (AUTHORIZATION, f"Bearer {self.key.value}"))
 
 
 def read_deployment(path: Path) -> dict[str, ServiceSpec]:
@@ -114,20 +131,34 @@ def _service(services: Section, name: str, folder: Path) -> ServiceSpec:
         raise services.error(name, "must be a mapping", help="{url: http://host:8000}")
     row.only(*KEYS)
     endpoints, protocol = _endpoints(row)
+    _fitting(row, protocol)
+    headers, key = _headers(row), read_key(row, folder)
+    if key is not None and any(name.lower() == AUTHORIZATION.lower() for name, _ in headers):
+        raise row.error("headers", f"sets {AUTHORIZATION}, which the key is sent as")
     return ServiceSpec(
         name,
         endpoints,
         protocol,
-        _read(row, "model", name, _text),
+        _read(row, "model", "" if protocol == OPENAI else name, _text),
         _read(row, "version", None, _version),
         _read(row, "timeout", None, _seconds),
         _read(row, "retries", RETRIES, lambda v: _count(v, 0, 10)),
         _read(row, "connections", CONNECTIONS, lambda v: _count(v, 1, 4096)),
         _read(row, "refresh", REFRESH, _seconds),
         _tls(row, folder, secure=any(e.secure for e in endpoints)),
-        _headers(row),
+        headers,
         services.where(name),
+        key,
+        _read(row, "task", GENERATE, _task),
     )
+
+
+def _fitting(row: Section, protocol: str) -> None:
+    """Refuse what says nothing in the protocol of a service."""
+    if protocol == OPENAI and row.get("version") is not None:
+        raise row.error("version", "engines have no versions", help="name it by model")
+    if protocol != OPENAI and row.get("task") is not None:
+        raise row.error("task", "is said by the other side", help=f"it is for protocol: {OPENAI}")
 
 
 def _read(row: Section, key: str, default: T, read: Callable[[Any], T]) -> T:
@@ -147,8 +178,8 @@ def _endpoints(row: Section) -> tuple[tuple[Endpoint, ...], str]:
     if len(urls) > MOST_REPLICAS:
         raise row.error("url", f"{len(urls)} addresses; at most {MOST_REPLICAS}")
     wanted = row.get("protocol")
-    if wanted not in (None, HTTP, GRPC):
-        raise row.error("protocol", f"{wanted!r} is not known", help="http or grpc")
+    if wanted not in (None, *PROTOCOLS):
+        raise row.error("protocol", f"{wanted!r} is not known", help=", ".join(PROTOCOLS))
     found: dict[Endpoint, str] = {}
     for index, url in enumerate(urls):
         key = f"url[{index}]" if isinstance(given, list) else "url"
@@ -163,6 +194,8 @@ def _endpoints(row: Section) -> tuple[tuple[Endpoint, ...], str]:
     if len(protocols) > 1:
         raise row.error("url", "http and grpc addresses are mixed", help="give all in one protocol")
     (protocol,) = protocols
+    if wanted == OPENAI and protocol == HTTP:
+        return tuple(found), OPENAI
     if wanted is not None and wanted != protocol:
         raise row.error("protocol", f"is {wanted}, and the addresses are of {protocol}")
     return tuple(found), protocol
@@ -205,6 +238,12 @@ def _version(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).strip():
         raise ValueError(f"must be a version, not {value!r}")
     return str(value).strip()
+
+
+def _task(value: Any) -> str:
+    if value not in TASKS:
+        raise ValueError(f"must be {' or '.join(TASKS)}, not {value!r}")
+    return str(value)
 
 
 def _seconds(value: Any) -> float:

@@ -71,7 +71,9 @@ def test_free_axes_of_inputs_must_agree_within_a_request(tmp_path):
     [
         (fixed(), fixed(streams=True), {}, "b"),
         (fixed(streams=True), fixed(), {}, None),
-        (fixed(streams=True), fixed(), {"outputs": "y: b.y, z: a.y"}, None),
+        (fixed(streams=True), fixed(), {"outputs": "y: b.y, z: a.y"}, "a"),
+        (fixed(streams=True), fixed(), {"outputs": "y: [b.y, a.y]"}, None),
+        (fixed(streams=True), fixed(), {"outputs": "y: [a.y, b.y]"}, "a"),
         (fixed(), fixed(streams=True), {"outputs": "y: a.y"}, None),
         (fixed(), fixed(streams=True), {"second": ", fallback: {values: {y: [1, 2, 3, 4]}}"}, None),
         (
@@ -79,9 +81,9 @@ def test_free_axes_of_inputs_must_agree_within_a_request(tmp_path):
             {"second": ", when: len(x) > 0", "outputs": "y: [b.y, a.y]"}, "b",
         ),
     ],
-    ids=["last", "needed", "needed and given", "unused", "fallback", "one of two"],
+    ids=["last", "needed", "needed and given", "improved", "not improved", "unused", "fallback", "one of two"],
 )  # fmt: skip
-def test_the_step_goes_out_in_pieces_that_only_outputs_use(tmp_path, a, b, more, streams):
+def test_the_step_goes_out_in_pieces_that_an_output_comes_from(tmp_path, a, b, more, streams):
     assert planned(tmp_path, a, b, **more).streams == streams
 
 

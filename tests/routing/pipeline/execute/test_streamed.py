@@ -148,6 +148,46 @@ def test_collected_it_is_the_whole_answer(tmp_path):
     }  # fmt: skip
 
 
+WHOLE = """
+inputs: [x]
+steps:
+  write: {model: writer, inputs: {prompt: x}}
+  tidy: {model: tidier, inputs: {text: write.text}}
+outputs: {reply: write.text, answer: tidy.text}
+"""
+
+
+def tidied(directory, pieces, tidy):
+    callees = {
+        "write": model("prompt: bytes", "text: bytes", streams=True),
+        "tidy": function("text: bytes", "text: bytes"),
+    }
+    return pipeline(directory, WHOLE, callees, {"write": Plain(pieces), "tidy": Plain(tidy)})
+
+
+def test_a_step_that_needs_the_answer_gets_all_of_it_after_the_pieces(tmp_path):
+    source = Pieces(b"a", b"b")
+    subject = tidied(tmp_path, source, lambda i: {"text": one(i["text"].item() * 2)})
+    response, pieces = pieces_of(subject)
+
+    assert shown(pieces) == [{"reply": [b"a"]}, {"reply": [b"b"]}, {"answer": [b"abab"]}]
+    assert source.closed == 1
+    assert [s.name for s in response.timings.steps] == ["write", "tidy"]
+
+
+def test_its_failure_is_the_end_of_the_pieces(tmp_path):
+    subject = tidied(tmp_path, Pieces(b"a"), ModelFailed("untidy"))
+
+    async def main():
+        response = await subject(request(x=X))
+        assert (await anext(response.chunks))["reply"].tolist() == [b"a"]
+        with pytest.raises(ModelFailed, match="step 'tidy': untidy"):
+            await anext(response.chunks)
+        await nothing_left(subject)
+
+    asyncio.run(main())
+
+
 def test_only_outputs_asked_for_come(tmp_path):
     subject, _ = build(tmp_path, Pieces(b"a", b"b"))
     _, pieces = pieces_of(subject, _outputs=("reply",))

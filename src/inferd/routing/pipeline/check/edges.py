@@ -13,12 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from inferd.core.constant import ONE
 from inferd.core.signature import TensorSpec
 from inferd.core.tensor import BYTES, uneven
 from inferd.routing.pipeline.spec import Value
-
-ONE = ((), (1,))
-"""Shapes of a value of one element, which stand for each other."""
 
 
 def shown(value: Value) -> str:

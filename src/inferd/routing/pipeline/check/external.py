@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
@@ -12,17 +14,21 @@ from inferd.routing.pipeline.spec import Node, Outlet, PipelineSpec, StepSpec, V
 
 
 def signature(
-    inputs: Mapping[str, Value], outlets: Sequence[Outlet], *, straight: bool
-) -> Signature:
+    inputs: Mapping[str, Value], outlets: Sequence[Outlet], *, straight: bool,
+    defaults: Mapping[str, Any],
+) -> Signature:  # fmt: skip
     """Return the external signature: each type with a batch axis before it.
 
     Rows of one request run through the graph one by one, so an output with a free axis may be of another
     shape in each: the signature is ragged, but where all rows go ``straight`` through models that
-    answer a batch in one shape.
+    answer a batch in one shape. ``defaults``: of inputs that a request may leave out.
     """
     ragged = not straight and any(-1 in outlet.value.shape for outlet in outlets)
     return Signature(
-        tuple(edges.spec(name, value, batched=True) for name, value in inputs.items()),
+        tuple(
+            replace(edges.spec(name, value, batched=True), default=defaults.get(name))
+            for name, value in inputs.items()
+        ),
         tuple(edges.spec(o.spec.name, o.value, batched=True) for o in outlets),
         ragged=ragged,
     )
@@ -42,17 +48,19 @@ def batch_plan(signature: Signature) -> BatchPlan:
 def streaming(
     spec: PipelineSpec, nodes: Sequence[Node], callees: Mapping[str, Callee]
 ) -> str | None:
-    """Return the step whose answer goes out in pieces: it streams, and nothing but outputs uses it.
+    """Return the step whose answer goes out in pieces: it streams, and an output comes from it.
 
     The last one where there are several: the answers of others are collected, as are those of mapped
-    steps and of steps with a fallback, which could not stand in for an answer that has begun.
+    steps and of steps with a fallback, which could not stand in for an answer that has begun. Steps that
+    need it too are given the whole, once it has ended.
     """
-    needed = {name for node in nodes for name in node.needs}
     given = {ref.step for output in spec.outputs for ref in graph.of_feed(output.feed)}
     found = [
         node.spec.name
         for node in nodes
-        if node.spec.name in given - needed and _in_pieces(node.spec, callees)
+        if node.spec.name in given
+        and _in_pieces(node.spec, callees)
+        and not _improved(node.spec.name, spec, nodes)
     ]
     return found[-1] if found else None
 
@@ -60,6 +68,19 @@ def streaming(
 def _in_pieces(step: StepSpec, callees: Mapping[str, Callee]) -> bool:
     callee = callees.get(step.name)
     return callee is not None and callee.streams and not step.mapped and step.fallback is None
+
+
+def _improved(name: str, spec: PipelineSpec, nodes: Sequence[Node]) -> bool:
+    """Return whether an output would rather come from a step that needs the whole of this one's answer."""
+    after = {name}
+    for node in nodes:
+        if after & node.needs:
+            after.add(node.spec.name)
+    for output in spec.outputs:
+        sources = [ref.step for ref in graph.of_feed(output.feed)]
+        if name in sources and after.intersection(sources[: sources.index(name)]):
+            return True
+    return False
 
 
 def goes_straight(

@@ -7,8 +7,9 @@ What is wrong is a ``ConfigError`` that names file, line and key, and both types
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,18 @@ def plan(spec: PipelineSpec, callees: Mapping[str, Callee]) -> PipelinePlan:
     outlets = tuple(types.outlet(output) for output in spec.outputs)
     streams = streaming(spec, nodes, callees)
     straight = goes_straight(nodes, callees, streams)
-    outside = signature(types.request, outlets, straight=straight)
+    outside = signature(
+        types.request, outlets, straight=straight, defaults=_defaults(spec, types.request)
+    )
     return PipelinePlan(spec, nodes, outlets, outside, batch_plan(outside), streams, straight)
+
+
+def _defaults(spec: PipelineSpec, request: Mapping[str, Value]) -> dict[str, Any]:
+    """Return the defaults of inputs, checked."""
+    found = {one.name: one.default for one in spec.inputs if one.default is not None}
+    for name, constant in found.items():
+        constant_array(constant, request[name], f"the input {name!r}")
+    return {name: constant.value for name, constant in found.items()}
 
 
 @dataclass(slots=True)
@@ -84,7 +95,8 @@ class _Types:
             s.name: edges.of_spec(s, batched=batched, uneven=s.name in callee.uneven)
             for s in callee.signature.inputs
         }
-        constants = self._check_inputs(step, inputs)
+        spared = {s.name for s in callee.signature.inputs if s.default is not None}
+        constants = self._check_inputs(step, inputs, spared)
         each = {
             s.name: edges.of_spec(s, batched=batched, uneven=s.name in callee.uneven)
             for s in callee.signature.outputs
@@ -129,8 +141,10 @@ class _Types:
 
     # -- what feeds a step -------------------------------------------------------------------------------
 
-    def _check_inputs(self, step: StepSpec, inputs: Mapping[str, Value]) -> dict[str, np.ndarray]:
-        """Check all that feeds a step, and return its constants."""
+    def _check_inputs(
+        self, step: StepSpec, inputs: Mapping[str, Value], spared: Container[str]
+    ) -> dict[str, np.ndarray]:
+        """Check all that feeds a step, and return its constants. ``spared``: what need not be fed."""
         constants: dict[str, np.ndarray] = {}
         for name, feed, mapped in _feeds(step):
             if name not in inputs:
@@ -143,7 +157,7 @@ class _Types:
                 else:
                     self._check_edge(step, name, source, inputs[name], mapped=mapped)
         for name, wanted in inputs.items():
-            if name not in step.inputs and name not in step.mapped:
+            if name not in step.inputs and name not in step.mapped and name not in spared:
                 raise ConfigError(
                     f"{step.where}: steps.{step.name}: nothing feeds the input {name!r} of {_calls(step)}, "
                     f"{edges.shown(wanted)}",
@@ -228,7 +242,8 @@ class _Types:
         stands_in = self.callees[step.name].fallback if fallback.call is not None else None
         if stands_in is not None:
             given = {s.name for s in stands_in.outputs}
-            _check_stand_in(step, fallback, stands_in, inputs, each)
+            fed = {n: v for n, v in inputs.items() if n in step.inputs or n in step.mapped}
+            _check_stand_in(step, fallback, stands_in, fed, each)
         values = {}
         for name, constant in fallback.values.items():
             if name not in outputs:
@@ -263,8 +278,9 @@ def _check_stand_in(
         for name in wanted if kind == "input" else ():
             if name not in found:
                 raise ConfigError(f"{place} does not take {name!r}", help=nearest(name, found))
+        spared = {s.name for s in specs if s.default is not None}
         for name, value in found.items():
-            if name not in wanted and kind == "input":
+            if name not in wanted and kind == "input" and name not in spared:
                 raise ConfigError(f"{place} takes {name!r} too, which nothing feeds")
             if name in wanted and edges.mismatch(value, wanted[name]) is not None:
                 raise ConfigError(

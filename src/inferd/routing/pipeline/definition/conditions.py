@@ -4,8 +4,8 @@ Names of values are taken out of the text first, for a step may be called ``read
 parsed, walked against a short list of forms, and becomes a closure. Comparisons, ``and``, ``or``, ``not``,
 ``in``, ``len(x)``, numbers, texts, ``True`` and ``False``; no arithmetic, no calls, no attributes.
 
-A value of one element stands for that element; BYTES are texts (UTF-8, whatever does not decode is kept
-as surrogates). A larger one can only be asked for its length, or whether something is in it.
+A value of one element stands for that element; BYTES are texts, kept as their UTF-8 bytes: a file that is
+no text is compared, and its length asked for, without being read as one. A larger one can only be asked for its length, or whether something is in it.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class _Walk:
                 return lambda values: constant
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant() as inner):
                 positive = _constant(inner)
-                if isinstance(positive, (str, bool)):
+                if isinstance(positive, (bytes, bool)):
                     raise _Refused("has a minus before what is no number")
                 return lambda values: -positive
             case ast.Name():
@@ -229,7 +229,8 @@ class _Walk:
                 members = [part({}) for part in parts]
                 return lambda values: members
             case ast.Constant(value=str() as text):
-                return lambda values: text
+                data = _encoded(text)
+                return lambda values: data
             case ast.Name():
                 ref = self._ref(node)
                 self.lists.add(ref)
@@ -243,9 +244,11 @@ class _Walk:
         return self.refs[int(node.id[1:])]
 
 
-def _constant(node: ast.Constant) -> bool | float | str:
+def _constant(node: ast.Constant) -> bool | float | bytes:
     value = node.value
-    if isinstance(value, (bool, int, float, str)):
+    if isinstance(value, str):
+        return _encoded(value)
+    if isinstance(value, (bool, int, float)):
         return value
     raise _Refused(f"has a constant that is no number, text or truth value: {_short(repr(value))}")
 
@@ -264,7 +267,7 @@ def _ordered(compare: Callable[[Any, Any], bool], left: Eval, right: Eval) -> Ev
 def _member(item: Eval, collection: Eval, wanted: bool) -> Eval:
     def test(values: Values) -> bool:
         one, many = item(values), collection(values)
-        if isinstance(many, str) and not isinstance(one, str):
+        if isinstance(many, bytes) and not isinstance(one, bytes):
             raise _Unfit(f"{_kind(one)} cannot be part of a text")
         return (one in many) is wanted
 
@@ -283,21 +286,24 @@ def _element(value: Any, ref: Ref) -> Any:
 
 
 def _length(value: Any, ref: Ref) -> int:
-    """Return how long a list is, or how many characters a text has."""
+    """Return how long a list is, or how many characters a text has; what is no text, how many bytes."""
     if isinstance(value, np.ndarray) and value.ndim:
         return len(value)
     text = _element(value, ref)
-    if not isinstance(text, str):
+    if not isinstance(text, bytes):
         raise _Unfit(f"{ref} is {_kind(text)}, which has no length")
-    return len(text)
+    try:
+        return len(text.decode())
+    except UnicodeDecodeError:
+        return len(text)
 
 
-def _members(value: Any, ref: Ref) -> str | list[Any]:
+def _members(value: Any, ref: Ref) -> bytes | list[Any]:
     """Return what ``in`` looks through: a text's characters, an array's elements."""
     if isinstance(value, np.ndarray) and value.ndim:
         return list(_elements(value, ref))
     text = _element(value, ref)
-    if not isinstance(text, str):
+    if not isinstance(text, bytes):
         raise _Unfit(f"{ref} is {_kind(text)}, in which nothing is")
     return text
 
@@ -311,19 +317,26 @@ def _elements(value: np.ndarray, ref: Ref) -> Iterator[Any]:
 
 
 def _plain(value: Any, ref: Ref) -> Any:
-    """Return one element as a Python number, truth value or text."""
+    """Return one element as a Python number or truth value, a text as UTF-8."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (bool, int, float)):
         return value
     try:
-        return as_bytes(value).decode("utf-8", "surrogateescape")
+        return as_bytes(value)
     except (InvalidInput, UnicodeEncodeError):
         raise _Unfit(f"{ref} holds a {type(value).__name__}") from None
 
 
 def _kind(value: Any) -> str:
-    return "a text" if isinstance(value, str) else "a number"
+    return "a text" if isinstance(value, bytes) else "a number"
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise _Refused(f"has a constant that is no valid text: {_short(repr(text))}") from None
 
 
 def _short(text: str) -> str:

@@ -27,7 +27,7 @@ from inferd.routing.pipeline.definition.stepfile import read_step
 from inferd.routing.pipeline.spec import InputSpec, OutputSpec, PipelineSpec
 
 FILE = "pipeline.yaml"
-CONTENTS = ("image", "text")
+CONTENTS = ("image", "text", "audio")
 """What bytes may mean."""
 
 
@@ -150,7 +150,8 @@ def _input(section: Section, name: str) -> InputSpec:
     shape = read(_shape, row, "shape")
     if shape is None and dtype is BYTES:
         shape = ()
-    return InputSpec(name, dtype, shape, read(_content, row, "content"), where)
+    default = read_constant(row, "default") if "default" in row else None
+    return InputSpec(name, dtype, shape, read(_content, row, "content"), where, default)
 
 
 def _content(section: Section, key: str) -> str:

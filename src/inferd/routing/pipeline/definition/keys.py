@@ -27,7 +27,8 @@ INPUT: tuple[Key, ...] = (
     Key("dtype", "name", "Datatype. Default: as the first step says that takes it."),
     Key("shape", "list of sizes", "Shape of one example, `-1` for any size. Default: `[]` for bytes, "
         "else as the step says."),
-    Key("content", "word", "What bytes mean: `image`, `text`."),
+    Key("content", "word", "What bytes mean: `image`, `text`, `audio`."),
+    Key("default", "constant", "What it is where a request leaves it out. Default: a request must bring it."),
 )  # fmt: skip
 STEP: tuple[Key, ...] = (
     Key("model", "`NAME`, `NAME@VERSION`, `NAME@LABEL`", "Asks a model, or another pipeline."),

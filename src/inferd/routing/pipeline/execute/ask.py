@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from inferd.core.errors import Cancelled
-from inferd.core.message import Parameters, Request, Response, Timings, joined
+from inferd.core.message import Parameters, Request, Timings, joined
 from inferd.core.servable import Direct, Servable
 from inferd.core.tensor import Tensors
 from inferd.core.trace import Trace
@@ -57,7 +57,7 @@ class Sink(Protocol):
 class Terms:
     """What the questions of a step have in common; ``tasks`` holds those that are under way.
 
-    ``sink``: where a streamed answer goes; without it, pieces are collected.
+    ``sink``: where a streamed answer goes; without it, pieces are collected. ``keep``: they are in any case.
     """
 
     model: str
@@ -71,6 +71,7 @@ class Terms:
     loop: asyncio.AbstractEventLoop
     tasks: set[asyncio.Task[None]]
     sink: Sink | None = None
+    keep: bool = False
 
     def request(self, inputs: Tensors) -> Request:
         """Return the request to the servable."""
@@ -106,7 +107,7 @@ class Ask:
             begin = getattr(servable, "begin", None)
             if begin is not None and self._by_promise(begin, servable, inputs, terms):
                 return
-        task = terms.loop.create_task(self._call(servable, terms.request(inputs), terms.sink))
+        task = terms.loop.create_task(self._call(servable, inputs, terms))
         self._task = task
         terms.tasks.add(task)
         task.add_done_callback(terms.tasks.discard)
@@ -190,12 +191,12 @@ class Ask:
 
     # -- the task -------------------------------------------------------------------------------
 
-    async def _call(self, servable: Servable, request: Request, sink: Sink | None) -> None:
+    async def _call(self, servable: Servable, inputs: Tensors, terms: Terms) -> None:
         try:
-            response = await servable(request)
+            response = await servable(terms.request(inputs))
             outputs = response.outputs
             if response.chunks is not None:
-                outputs = await self._pieces(response, response.chunks, sink)
+                outputs = await self._pieces(response.chunks, terms.sink, keep=terms.keep)
         except asyncio.CancelledError:
             self._tell(Cancelled("it was cancelled"))  # unheard where it was dropped
             raise
@@ -206,9 +207,10 @@ class Ask:
             self._tell(outputs)
 
     async def _pieces(
-        self, response: Response, chunks: AsyncIterator[Tensors], sink: Sink | None
+        self, chunks: AsyncIterator[Tensors], sink: Sink | None, *, keep: bool
     ) -> Tensors:
-        """Collect a streamed answer, or hand its pieces on. The generation ends with this."""
+        """Collect a streamed answer, hand its pieces on, or both. The generation ends with this."""
+        kept: list[Tensors] = []
         try:
             if self._gone:  # its cancellation was swallowed
                 return {}
@@ -216,12 +218,14 @@ class Ask:
                 return joined([piece async for piece in chunks])
             sink.open()
             async for piece in chunks:
+                if keep:
+                    kept.append(piece)
                 await sink.put(piece)
         finally:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
-        return {}
+        return joined(kept) if keep else {}
 
     def drop(self) -> None:
         """Nobody waits any more: what was asked is told so."""

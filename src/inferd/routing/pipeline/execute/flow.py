@@ -200,12 +200,13 @@ class Flow:
         """Return what a step's questions have in common."""
         asked = self._asked
         trace = asked.trace
+        streams = line is self._course.wiring.streams
         return Terms(
             line.model, line.version, line.used, asked.parameters, asked.id, asked.deadline,
             ADMITTED if line.waits else asked.priority,
             trace.child() if trace is not None else None,
             self.loop, self._course.tasks,
-            self.sink if line is self._course.wiring.streams else None,
+            self.sink if streams else None, bool(line.then),
         )  # fmt: skip
 
     def servable(self, name: str) -> Servable:

@@ -153,8 +153,9 @@ class StepRun:
         if self._over:
             return
         way, slots = self._way, self.line.outputs
-        sink = self._terms.sink if self._terms is not None else None
-        if sink is not None and sink.opened:
+        terms = self._terms
+        sink = terms.sink if terms is not None else None
+        if terms is not None and sink is not None and sink.opened and not terms.keep:
             self._end([], ask.timings)  # what there is to see of them has gone out in pieces
             return
         try:

@@ -2,7 +2,8 @@
 
 A piece carries what is new of the outputs that the streaming step gives. The other outputs come once: in
 the first piece where they are known by then, else, together, in a last piece of their own. The first piece
-waits only for steps from which a streamed output would rather come.
+waits only for steps from which a streamed output would rather come. Steps that need the whole of what is
+streamed get it when it has ended, so what they give is in the last piece.
 """
 
 from __future__ import annotations

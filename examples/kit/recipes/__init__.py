@@ -1,0 +1,1 @@
+"""Shared models: each recipe fills one model directory, out of packages pinned by hash."""

@@ -1,0 +1,1 @@
+"""Naming what is in a picture: ImageNet classification by EfficientNet-lite0."""

@@ -1,0 +1,374 @@
+"""Speech to text: Whisper models in CTranslate2's form, through faster-whisper.
+
+A model is a directory: ``model.bin``, ``config.json``, ``tokenizer.json`` and a vocabulary. Nothing is ever
+downloaded. A request is one recording of 16 kHz. Each step works through one window of one of the requests
+in turn, so that an hour of speech does not hold up a sentence, and what is heard streams a segment at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.audio import pad_or_trim
+from faster_whisper.tokenizer import Tokenizer
+
+from inferd.core.errors import InvalidInput, ModelFileError, nearest
+from inferd.core.message import Parameters
+from inferd.core.runtime import Engine, Options, Step
+from inferd.core.signature import Signature, TensorSpec
+from inferd.core.tensor import BYTES, FP32, Tensors
+from inferd.runtimes.generate import answered
+from inferd.runtimes.signatures import reconcile
+from inferd.runtimes.whisper_windows import (
+    RATE,
+    WINDOW,
+    Segment,
+    next_sound,
+    repetitive,
+    segments,
+)
+
+FILES = ("model.bin", "config.json", "tokenizer.json")
+TASKS = ("transcribe", "translate")
+WARMER = (0.0, 0.4, 0.8)
+"""Temperatures tried in turn while an answer is unlikely or repeats itself; so many decodings at most."""
+
+MAX_TOKENS = 220
+"""New tokens in a window, about twice what the quickest speaker needs; a loop ends there."""
+
+MAX_PROMPT = 220
+SHORTEST = RATE // 10
+"""No word is shorter."""
+
+UNLIKELY = -1.0
+REPEATS = 2.4
+NO_SPEECH = 0.6
+
+SIGNATURE = Signature(
+    inputs=(TensorSpec("audio", FP32, (-1, -1)),),
+    outputs=(
+        TensorSpec("text", BYTES, (-1,), content="text"),
+        TensorSpec("segments", BYTES, (-1, -1), content="text"),
+        TensorSpec("starts", FP32, (-1, -1)),
+        TensorSpec("ends", FP32, (-1, -1)),
+        TensorSpec("language", BYTES, (-1,), content="text"),
+        TensorSpec("duration", FP32, (-1,)),
+        TensorSpec("progress", FP32, (-1,)),
+    ),
+    ragged=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``parameters:`` of ``model.yaml``."""
+
+    compute_type: str = "int8"
+    beam_size: int = 5
+    language: str = ""
+    condition_on_previous_text: bool = False
+    max_seconds: int = 3600
+
+    @staticmethod
+    def of(given: dict[str, Any], place: str) -> Settings:
+        """Read them; raises ``ModelFileError`` naming the one that is wrong."""
+        known = {f.name: f for f in fields(Settings)}
+        for name, value in given.items():
+            if name not in known:
+                raise ModelFileError(
+                    f"{place}: parameters: unknown {name!r}", help=nearest(name, known)
+                )
+            wanted = type(known[name].default)
+            if type(value) is not wanted or (wanted is int and value < 1):
+                raise ModelFileError(f"{place}: parameters: {name}: {value!r} is no {_KINDS[wanted]}")
+        return Settings(**given)
+
+
+_KINDS = {int: "whole number over 0", str: "text", bool: "true or false"}
+
+
+class WhisperRuntime:
+    """One Whisper model."""
+
+    name = "whisper"
+    releases_gil = True
+    keeps_inputs = False
+    streams = True
+
+    def __init__(self) -> None:
+        self.trial: int | None = None
+        self._settings = Settings()
+        self._model: Any = None
+
+    def load(self, artifact: Path, options: Options) -> Signature:
+        folder = artifact if artifact.is_dir() else artifact.parent
+        for name in FILES:
+            # the library would look for a missing tokenizer on the network
+            if not (folder / name).is_file():
+                raise ModelFileError(
+                    f"{folder}: holds no {name}",
+                    help="a Whisper model is a directory as ct2-transformers-converter writes it, "
+                    "with --copy_files tokenizer.json",
+                )
+        self._settings = Settings.of(dict(options.get("parameters") or {}), str(folder))
+        supported = sorted(ctranslate2.get_supported_compute_types("cpu"))
+        if self._settings.compute_type not in supported:
+            raise ModelFileError(
+                f"{folder}: parameters: compute_type: {self._settings.compute_type!r} does not run here",
+                help=nearest(self._settings.compute_type, supported),
+            )
+        self._model = self._loaded(folder, int(options.get("threads") or 1))
+        _language(self._model, self._settings.language, ModelFileError)
+        return reconcile(SIGNATURE, options, str(folder))
+
+    def _loaded(self, folder: Path, threads: int) -> Any:
+        try:
+            return WhisperModel(
+                str(folder.resolve()),
+                device="cpu",
+                compute_type=self._settings.compute_type,
+                cpu_threads=threads,
+                local_files_only=True,
+            )
+        except Exception as error:  # the library's own types, all of them Exception
+            raise ModelFileError(
+                f"{folder}: CTranslate2 {ctranslate2.__version__} cannot load it: {error}"
+            ) from None
+
+    def engine(self) -> Engine:
+        """Return the engine that transcribes the recordings of several requests in turn."""
+        return TurnsEngine(self._model, self._settings)
+
+    def run(self, inputs: Tensors) -> Tensors:
+        rows = [{k: a[i : i + 1] for k, a in inputs.items()} for i in range(len(inputs["audio"]))]
+        return answered(self.engine(), rows, self.trial)
+
+    def close(self) -> None:
+        self._model = None
+
+    def version(self) -> str:
+        return f"ctranslate2 {ctranslate2.__version__}"
+
+
+class TurnsEngine:
+    """Works through one window of one request a step: those that wait longest first."""
+
+    def __init__(self, model: Any, settings: Settings) -> None:
+        self._model = model
+        self._settings = settings
+        self._running: dict[int, Iterator[list[Tensors]]] = {}
+        self._turns: deque[int] = deque()
+        self._held: set[int] = set()
+
+    def add(self, key: int, inputs: Tensors, parameters: Parameters) -> None:
+        wanted = Wanted.of(parameters, self._model, self._settings)
+        audio = _checked(inputs["audio"], self._settings.max_seconds)
+        self._running[key] = Transcription(self._model, self._settings, wanted, audio).pieces()
+        self._turns.append(key)
+
+    def step(self) -> list[Step]:
+        key = next((k for k in self._turns if k not in self._held), None)
+        if key is None:
+            return []
+        self._turns.remove(key)
+        try:
+            pieces = next(self._running[key], None)
+        except BaseException as error:
+            self.cancel(key)
+            return [(key, error, True)]
+        if pieces is None:
+            self.cancel(key)
+            return [(key, {}, True)]
+        self._turns.append(key)
+        return [(key, piece, False) for piece in pieces]
+
+    def cancel(self, key: int) -> None:
+        self._held.discard(key)
+        if self._running.pop(key, None) is not None and key in self._turns:
+            self._turns.remove(key)
+
+    def hold(self, key: int, *, on: bool) -> None:
+        """Let a request's turns pass for a while: its client does not keep up."""
+        if on:
+            self._held.add(key)
+        else:
+            self._held.discard(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one request asks for. ``language``: empty where the model is to find out."""
+
+    language: str = ""
+    task: str = "transcribe"
+    prompt: str = ""
+    temperatures: tuple[float, ...] = WARMER
+
+    @staticmethod
+    def of(parameters: Parameters, model: Any, settings: Settings) -> Wanted:
+        """Read a request's parameters; raises ``InvalidInput``. Those of others are passed over."""
+        language = str(parameters.get("language") or settings.language)
+        _language(model, language, InvalidInput)
+        task = str(parameters.get("task") or "transcribe")
+        if task not in TASKS:
+            raise InvalidInput(f"no task {task!r}", help=nearest(task, TASKS))
+        if task == "translate" and not model.model.is_multilingual:
+            raise InvalidInput("this model knows only English, and translates nothing")
+        prompt = parameters.get("prompt") or ""
+        if not isinstance(prompt, str):
+            raise InvalidInput(f"prompt: must be text, not {prompt!r}")
+        heat = parameters.get("temperature") or 0.0
+        if isinstance(heat, (str, bool)) or not (math.isfinite(heat) and 0 <= heat <= 1):
+            raise InvalidInput(f"temperature: must be a number from 0 to 1, not {heat!r}")
+        return Wanted(language, task, prompt, (float(heat),) if heat else WARMER)
+
+
+def _language(model: Any, language: str, error: type[InvalidInput | ModelFileError]) -> None:
+    known = sorted(model.supported_languages)
+    if language and language not in known:
+        raise error(f"language: the model does not know {language!r}", help=f"it knows {', '.join(known)}")
+
+
+def _checked(audio: np.ndarray, most: int) -> np.ndarray:
+    """Return the samples of one recording; raises ``InvalidInput`` where it is too long or is no sound."""
+    samples = audio.reshape(-1)
+    if len(samples) > most * RATE:
+        raise InvalidInput(
+            f"the recording lasts {len(samples) / RATE:.0f} s; this model takes {most} s at most",
+            help="send it in parts",
+        )
+    if not np.isfinite(samples).all():
+        raise InvalidInput("the recording holds values that are no numbers")
+    return samples
+
+
+@dataclass(slots=True)
+class Transcription:
+    """One recording on its way to text."""
+
+    model: Any
+    settings: Settings
+    wanted: Wanted
+    audio: np.ndarray
+    tokenizer: Any = None
+    previous: list[int] = field(default_factory=list)
+    said: bool = False
+
+    def pieces(self) -> Iterator[list[Tensors]]:
+        """Yield, for each window, the pieces of the answer that it gave; the first tells the language."""
+        position = next_sound(self.audio, 0)
+        known = False
+        while position is not None:
+            window = self.audio[position : position + WINDOW]
+            found, settled = self._heard(window)
+            offset = position / RATE
+            position = next_sound(self.audio, position + max(1, int(settled * RATE)))
+            done = len(self.audio) if position is None else position
+            made = [] if known else [self._opening()]
+            known = True
+            made += [p for s in found for p in self._piece(s, offset)]
+            yield [*made, {"progress": _row(done / len(self.audio))}]
+        if not known:
+            yield [self._opening() | {"progress": _row(1.0)}]
+
+    def _opening(self) -> Tensors:
+        """Return what is known before any word, with every output there is."""
+        none, no_times = np.empty((1, 0), object), np.empty((1, 0), np.float32)
+        language = self.tokenizer.language_code if self.tokenizer else self._named_language()
+        return {
+            "text": _bytes(""), "segments": none, "starts": no_times, "ends": no_times,
+            "language": _bytes(language), "duration": _row(len(self.audio) / RATE),
+            "progress": _row(0.0),
+        }  # fmt: skip
+
+    def _named_language(self) -> str:
+        return self.wanted.language or ("" if self.model.model.is_multilingual else "en")
+
+    def _piece(self, segment: Segment, offset: float) -> Iterator[Tensors]:
+        """Yield a segment as a piece of the answer, where it holds any text."""
+        text = self.tokenizer.decode(list(segment.tokens))
+        if not any(c.isalnum() for c in text):  # in noise it hears dots
+            return
+        end = offset + segment.end
+        yield {
+            "text": _bytes(text if self.said else text.lstrip()),
+            "segments": _bytes(text.strip())[None],
+            "starts": _row(offset + segment.start)[None], "ends": _row(end)[None],
+            "progress": _row(min(1.0, end * RATE / len(self.audio))),
+        }  # fmt: skip
+        self.said = True
+
+    def _heard(self, window: np.ndarray) -> tuple[list[Segment], float]:
+        """Return the segments of one window, and how many seconds of it they settle."""
+        seconds = len(window) / RATE
+        if len(window) < SHORTEST:
+            return [], seconds
+        features = pad_or_trim(self.model.feature_extractor(window))
+        encoded = self.model.encode(features)
+        if self.tokenizer is None:
+            self.tokenizer = self._tokenizer(encoded)
+        prompt = self._prompt()
+        tokens, heat, heard = self._decoded(encoded, prompt)
+        if not heard:
+            return [], seconds
+        found, settled = segments(tokens, self.tokenizer.timestamp_begin, seconds)
+        if self.settings.condition_on_previous_text and heat < 0.5:
+            self.previous += [t for s in found for t in s.tokens]
+        return found, settled
+
+    def _tokenizer(self, encoded: Any) -> Any:
+        language = self._named_language()
+        if not language:
+            language = self.model.model.detect_language(encoded)[0][0][0][2:-2]
+        return Tokenizer(
+            self.model.hf_tokenizer, self.model.model.is_multilingual, self.wanted.task, language
+        )
+
+    def _prompt(self) -> list[int]:
+        """Return what the network is told before it listens: the caller's words, and those before."""
+        tokenizer = self.tokenizer
+        before: list[int] = []
+        if self.wanted.prompt.strip():
+            before = tokenizer.encode(" " + self.wanted.prompt.strip())
+        before = [*before, *self.previous][-MAX_PROMPT:]
+        return [*([tokenizer.sot_prev, *before] if before else []), *tokenizer.sot_sequence]
+
+    def _decoded(self, encoded: Any, prompt: list[int]) -> tuple[list[int], float, bool]:
+        """Return the tokens of a window, the temperature they took, and whether anybody spoke."""
+        best: tuple[float, list[int], float] | None = None
+        for heat in self.wanted.temperatures:
+            result = self.model.model.generate(
+                encoded, [prompt], max_length=len(prompt) + MAX_TOKENS,
+                beam_size=1 if heat else self.settings.beam_size,
+                sampling_topk=0 if heat else 1, sampling_temperature=heat or 1.0,
+                return_scores=True, return_no_speech_prob=True,
+            )[0]  # fmt: skip
+            tokens = result.sequences_ids[0]
+            likely = result.scores[0] * len(tokens) / (len(tokens) + 1)
+            if result.no_speech_prob > NO_SPEECH and likely < UNLIKELY:
+                return [], heat, False
+            repeats = repetitive(self.tokenizer.decode(tokens)) > REPEATS
+            if likely >= UNLIKELY and not repeats:
+                return tokens, heat, True
+            if not repeats and (best is None or likely > best[0]):
+                best = likely, tokens, heat
+        # what only repeats itself was heard in noise
+        return (best[1], best[2], True) if best else ([], 1.0, False)
+
+
+def _row(value: float) -> np.ndarray:
+    return np.array([value], np.float32)
+
+
+def _bytes(text: str) -> np.ndarray:
+    out = np.empty(1, object)
+    out[0] = text.encode()
+    return out
