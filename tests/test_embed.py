@@ -314,3 +314,35 @@ def test_what_is_wrong_with_a_pipeline_is_said(tmp_path):
     with pytest.raises(ModelFileError, match=r"pipeline\.yaml:7: step 'cut': .*OSError: not here"):
         inferd.load(tmp_path / "reading")
     assert not [t for t in threading.enumerate() if t.name == "inferd" and t not in before]
+
+
+OPTIONAL = """
+from inferd import Model
+
+class Times(Model):
+    def predict(self, x, scale):
+        return {"y": x * scale[:, None]}
+"""
+
+
+@pytest.mark.parametrize("executor", ["inline", "worker"])
+def test_an_input_that_has_a_default_may_be_left_out(tmp_path, executor):
+    (tmp_path / "times.py").write_text(OPTIONAL)
+    (tmp_path / "model.yaml").write_text(
+        "class: times:Times\nsignature:\n"
+        "  inputs: [{name: x, dtype: float32, shape: [-1, 2]}, "
+        "{name: scale, dtype: float32, shape: [-1], default: 3}]\n"
+        "  outputs: [{name: y, dtype: float32, shape: [-1, 2]}]\n"
+    )
+    with inferd.load(tmp_path, executor=executor) as loaded:
+        for data in (
+            [1, 2],
+            {"x": [1, 2]},
+            {"x": np.array([1, 2], np.float32)},
+            np.array([1.0, 2]),
+        ):
+            assert loaded.predict(data).tolist() == [3, 6]
+        assert loaded.predict([{"x": [1, 2]}, {"x": [1, 2], "scale": 1}]).tolist() == [
+            [3, 6],
+            [1, 2],
+        ]

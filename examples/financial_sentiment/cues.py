@@ -11,9 +11,10 @@ from functools import cache
 
 import numpy as np
 
-NAMES = ("good", "bad", "up", "down", "up_bad", "down_bad", "still", "negated", "balance")
+NAMES = ("good", "bad", "up", "down", "up_bad", "down_bad", "still", "negated", "balance", "silent")
 """What is counted: words good and bad by themselves, movements of things that are better up (or of nothing
-named), movements of things that are better down, words of standstill, denials, and the sum as one sign."""
+named), movements of things that are better down, words of standstill, denials, the sum of all, and 1 where
+nothing was found that has a direction."""
 
 MOST = 3.0
 """Counts are cut off here."""
@@ -90,6 +91,7 @@ def cues(text: str, language: str) -> np.ndarray:
     found["balance"] = (
         found["good"] - found["bad"] + found["up"] - found["down"] - found["up_bad"] + found["down_bad"]
     )
+    found["silent"] = float(not any(found[name] for name in NAMES[:6]))
     return np.clip(np.array(list(found.values()), np.float32), -MOST, MOST)
 
 

@@ -104,10 +104,11 @@ def application(out: Path, name: str, digest: str, make: Callable[[Path], None])
     stamp.unlink(missing_ok=True)
     aside = out / f".{name}.partial"
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    make(aside)
+    (aside / name).mkdir(parents=True)
+    make(aside / name)  # of its own name, so that it can be served there to try it
     shutil.rmtree(out / name, ignore_errors=True)
-    aside.rename(out / name)
+    (aside / name).rename(out / name)
+    aside.rmdir()
     stamp.write_text(digest)
     return True
 

@@ -79,7 +79,7 @@ def launched(audio=None):
     install(packages, WITHOUT)
     arguments = list(ARGUMENTS)
     if audio is not None:
-        arguments.append(f"--use-file-for-audio-capture={audio}%noloop")
+        arguments.append(f"--use-file-for-fake-audio-capture={audio}%noloop")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=shutil.which(PROGRAM), args=arguments

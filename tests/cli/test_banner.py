@@ -157,3 +157,13 @@ def test_the_steps_of_a_pipeline_are_named():
     lines = render(Served([pipeline], URL)).splitlines()
     assert lines[2] == "  steps: cut, join"
     assert "steps" not in render(Served([version(*CASES["row"])], URL))
+
+
+def test_a_page_has_its_address_in_it():
+    plain, paged = (version(*CASES["row"], name=name) for name in ("plain", "a b"))
+    paged.page = {"index.html": object()}
+
+    text = render(Served([plain, paged], URL))
+
+    assert f"page     {URL}/ui/a%20b/\n" in text
+    assert text.count("/ui/") == 1

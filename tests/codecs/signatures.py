@@ -8,12 +8,14 @@ from inferd.core.signature import Signature
 
 
 def signature(inputs, outputs=(("y", "FP32", [-1, 1]),), *, batched=True):
-    """Build a signature of (name, datatype, shape[, content or symbols]) rows."""
+    """Build a signature of (name, datatype, shape[, content, symbols or a dict of more]) rows."""
 
     def row(name, dtype, shape, extra=None):
         entry = {"name": name, "dtype": dtype, "shape": shape}
         if isinstance(extra, str):
             entry["content"] = extra
+        elif isinstance(extra, dict):
+            entry.update(extra)
         elif extra:
             entry["symbols"] = extra
         return entry

@@ -97,3 +97,37 @@ def test_a_plan_that_splits_gets_single_rows():
 def test_any_bytes_are_refused_politely(body, sig):
     with contextlib.suppress(InvalidInput):
         CsvCodec(sig).decode(body)
+
+
+OPTIONAL = signature(
+    [
+        ("age", "INT64", [-1, 1]),
+        ("city", "BYTES", [-1], {"default": "Bonn"}),
+        ("size", "FP32", [-1], {"default": 1.5}),
+    ]
+)
+WIDE = signature([("x", "FP32", [-1, 3]), ("scale", "FP32", [-1], {"default": 2})])
+
+
+@pytest.mark.parametrize(
+    ("sig", "body", "expected"),
+    [
+        (OPTIONAL, b"30\n40", {"age": [[30], [40]]}),
+        (OPTIONAL, b"size,age\n1,30", {"age": [[30]], "size": [1.0]}),
+        (OPTIONAL, b"30,Ulm,1", {"age": [[30]], "city": [b"Ulm"], "size": [1.0]}),
+        (WIDE, b"1,2,3", {"x": [[1, 2, 3]]}),
+    ],
+    ids=["needed", "header", "all", "vector"],
+)
+def test_columns_of_inputs_that_have_a_default_may_be_left_out(sig, body, expected):
+    decoded = CsvCodec(sig).decode(body)
+
+    assert {name: array.tolist() for name, array in decoded.inputs.items()} == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"30,Ulm", b"size,city\n1,Ulm", b"age,age\n1,2"], ids=["two", "lacking", "twice"]
+)
+def test_columns_that_are_not_told_apart_are_refused(body):
+    with pytest.raises(InvalidInput):
+        CsvCodec(OPTIONAL).decode(body)

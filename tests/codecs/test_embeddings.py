@@ -203,3 +203,13 @@ def test_fewer_dimensions_are_answered():
     found = answer(decode("a", dimensions=2), vectors([3, 4, 0, 12]))
 
     assert len(found["data"][0]["embedding"]) == 2
+
+
+def test_inputs_that_have_a_default_are_left_out():
+    texts = signature([("text", "BYTES", [-1]), ("scale", "FP32", [-1], {"default": 1})], VECTORS)
+    ids = signature(
+        [("input_ids", "INT64", [-1, -1]), ("scale", "FP32", [-1], {"default": 1})], VECTORS
+    )
+
+    assert list(decode("a", texts).inputs) == ["text"]
+    assert list(decode([1, 2], ids).inputs) == ["input_ids"]

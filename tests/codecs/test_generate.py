@@ -138,3 +138,11 @@ JSON = st.recursive(
 def test_any_object_is_decoded_or_refused(value):
     with contextlib.suppress(InvalidInput):
         decode(MIXED, value)
+
+
+def test_an_input_that_has_a_default_may_be_left_out():
+    sig = signature([("prompt", "BYTES", [-1], {"default": ""}), ("mark", "BYTES", [-1])])
+
+    assert list(decode(sig, {"mark": "!", "top_k": 2}).inputs) == ["mark"]
+    with pytest.raises(InvalidInput, match="'mark' is missing"):
+        decode(sig, {"prompt": "hi"})

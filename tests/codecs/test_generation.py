@@ -27,9 +27,9 @@ def piece(text, **numbers):
     return found | {k: np.array([v]) for k, v in numbers.items()}
 
 
-def grown(pieces, stops=(), limit=None):
+def grown(pieces, stops=(), limit=None, **more):
     """What is sent, and why it ended; nothing is fed once nothing more is wanted."""
-    growth, sent = Growth("text", stops, limit), ""
+    growth, sent = Growth("text", stops, limit, **more), ""
     for each in pieces:
         sent += growth.feed(each if isinstance(each, dict) else piece(each))
         if growth.finish is not None:
@@ -97,6 +97,23 @@ def test_a_limit_ends_an_answer_at_its_last_piece():
     sent, growth = grown([b"a", b"b", b"c", b"d"], limit=2)
 
     assert (sent, growth.finish, growth.tokens) == ("ab", "length", 2)
+
+
+def test_a_model_that_counts_is_held_to_its_own_count():
+    last = piece(b"", completion_tokens=4, prompt_tokens=9, finish_reason=b"length")
+    sent, growth = grown([b"a", b"b", b"c", last], limit=2, counted=True)
+    assert (sent, growth.finish, growth.tokens, growth.prompt_tokens) == ("abc", "length", 4, 9)
+
+    more = [piece(b"a", completion_tokens=1), piece(b"b", completion_tokens=2), b"c"]
+    assert grown(more, limit=2, counted=True)[0] == "ab"
+
+
+def test_an_answer_that_ended_by_itself_is_not_stopped_at_its_limit():
+    growth = Growth("text", limit=1)
+    growth.feed({**piece(b"a"), "finish_reason": np.array([b"length"], object)})
+    assert growth.finish is None
+    growth.feed(piece(b"b"))
+    assert growth.finish == "length"
 
 
 def test_what_is_held_back_is_given_where_a_limit_ends_the_answer():
@@ -184,3 +201,32 @@ def test_a_model_that_does_not_fit_is_refused(inputs, outputs, told):
         roles(signature(inputs, outputs))
 
     assert caught.value.message.startswith('"model" ')
+
+
+CHAT = [{"role": "user", "content": "hi"}]
+EMPTY = {"default": ""}
+
+
+def given_to(inputs, *, chat):
+    found = roles(signature(inputs, [("text", "BYTES", [-1])])).inputs(b"hi", CHAT, chat=chat)
+    return list(found)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "completion", "chat"),
+    [
+        ([("prompt", "BYTES", [-1], EMPTY), ("messages", "BYTES", [-1], EMPTY)], ["prompt"], ["messages"]),
+        ([("prompt", "BYTES", [-1]), ("messages", "BYTES", [-1])], ["prompt", "messages"], ["prompt", "messages"]),
+        ([("prompt", "BYTES", [-1]), ("messages", "BYTES", [-1], EMPTY)], ["prompt"], ["prompt", "messages"]),
+        ([("messages", "BYTES", [-1], EMPTY)], ["messages"], ["messages"]),
+        ([("prompt", "BYTES", [-1], EMPTY)], ["prompt"], ["prompt"]),
+        ([("text", "BYTES", [-1], EMPTY), ("audio", "BYTES", [-1], {"default": "", "content": "audio"})],
+         ["text"], ["text"]),
+        ([("question", "BYTES", [-1]), ("language", "BYTES", [-1], EMPTY), ("size", "FP32", [-1], {"default": 1})],
+         ["question"], ["question"]),
+    ],
+    ids=["both", "neither", "one", "messages", "prompt", "audio", "other"],
+)  # fmt: skip
+def test_an_input_that_has_a_default_is_given_what_a_request_is_about(inputs, completion, chat):
+    assert given_to(inputs, chat=False) == completion
+    assert given_to(inputs, chat=True) == chat

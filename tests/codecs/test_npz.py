@@ -16,15 +16,15 @@ TWO = signature([("a", "FP32", [-1, 2]), ("b", "INT64", [-1])])
 ONE = signature([("x", "FP32", [-1, 2])])
 
 
-def saved(compress=False, **arrays):
+def saved(*lone, compress=False, **arrays):
     out = io.BytesIO()
-    (np.savez_compressed if compress else np.savez)(out, **arrays)
+    (np.savez_compressed if compress else np.savez)(out, *lone, **arrays)
     return out.getvalue()
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["stored", "deflated"])
 def test_arrays_are_inputs_by_name(compress):
-    found = NpzCodec(TWO).decode(saved(compress, a=np.ones((3, 2)), b=np.arange(3)))
+    found = NpzCodec(TWO).decode(saved(compress=compress, a=np.ones((3, 2)), b=np.arange(3)))
 
     assert found.inputs["a"].dtype == np.float32 and found.inputs["a"].shape == (3, 2)
     assert found.inputs["b"].tolist() == [0, 1, 2]
@@ -129,7 +129,7 @@ def test_numpy_reads_what_is_written():
 @settings(max_examples=300)
 @given(st.data())
 def test_a_damaged_archive_is_bad_input(data):
-    body = bytearray(saved(True, a=np.ones((3, 2)), b=np.arange(3)))
+    body = bytearray(saved(compress=True, a=np.ones((3, 2)), b=np.arange(3)))
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(InvalidInput):
@@ -149,3 +149,12 @@ def test_methods_that_numpy_does_not_write_are_refused(method):
 
     with pytest.raises(InvalidInput, match="neither stored nor deflated"):
         read(out.getvalue())
+
+
+def test_an_input_that_has_a_default_may_be_left_out():
+    sig = signature([("a", "FP32", [-1, 2]), ("b", "INT64", [-1], {"default": 5})])
+
+    assert list(NpzCodec(sig).decode(saved(a=np.ones((3, 2)))).inputs) == ["a"]
+    assert list(NpzCodec(sig).decode(saved(np.ones((3, 2)))).inputs) == ["a"]
+    with pytest.raises(InvalidInput, match="'a' is missing"):
+        NpzCodec(sig).decode(saved(b=np.arange(3)))

@@ -301,3 +301,23 @@ JSON = st.recursive(
 def test_any_json_is_decoded_or_refused(value):
     with contextlib.suppress(InvalidInput, Unsupported):
         OIPCodec(VECTOR).decode(json.dumps(value).encode())
+
+
+OPTIONAL = signature(
+    [("x", "FP32", [-1, 2]), ("scale", "INT64", [-1], {"default": 2})], [("y", "FP32", [-1, 1])]
+)
+ALL = signature([("a", "BYTES", [-1], {"default": ""})])
+
+
+def test_an_input_that_has_a_default_may_be_left_out():
+    assert list(OIPCodec(OPTIONAL).decode(body()).inputs) == ["x"]
+    assert list(OIPCodec(OPTIONAL).decode(np.ones(2, np.float32).tobytes(), 0).inputs) == ["x"]
+    with pytest.raises(InvalidInput, match="input 'x' is missing"):
+        OIPCodec(OPTIONAL).decode(body([2], [1], "INT64", "scale"))
+
+
+@pytest.mark.parametrize("request_", [{}, {"inputs": []}], ids=["none", "empty"])
+def test_all_inputs_may_be_left_out_where_all_have_defaults(request_):
+    assert OIPCodec(ALL).decode(json.dumps(request_).encode()).inputs == {}
+    with pytest.raises(InvalidInput):
+        OIPCodec(VECTOR).decode(json.dumps(request_).encode())

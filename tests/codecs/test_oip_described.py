@@ -39,8 +39,9 @@ def told(signature, plan=None, **more):
         replace(SIGNATURE, batched=False),
         Signature((replace(X, shape=(2, 2)),), (replace(Y, shape=()),), batched=False),
         Signature((TensorSpec("i", BYTES, (-1,), (), "image"),), (Y,)),
+        Signature((X, TensorSpec("i", BYTES, (-1, 1), default=[""])), (Y,)),
     ],
-    ids=["batch", "eight", "one", "free", "fixed", "image"],
+    ids=["batch", "eight", "one", "free", "fixed", "image", "default"],
 )
 def test_what_an_inferd_tells_is_what_another_understands(signature):
     found = told(signature)

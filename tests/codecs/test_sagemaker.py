@@ -205,3 +205,22 @@ JSONS = st.recursive(
 def test_any_json_is_read_or_refused(value, sig):
     with contextlib.suppress(InferdError, orjson.JSONEncodeError):
         SageMakerCodec(sig).decode(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+
+
+OPTIONAL = signature([("text", "BYTES", [-1]), ("times", "INT64", [-1], {"default": 2})])
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        ({"instances": ["a"]}, JSON), ({"instances": [{"text": "a"}]}, JSON), ({"inputs": "a"}, JSON),
+        ({"data": {"text": "a"}}, JSON), ("a", JSON), (b'{"text": "a"}', JSON_LINES),
+        (b"a", TEXT), (b"a", OCTETS), (b"text\na\n", CSV),
+    ],
+    ids=["bare", "named", "inputs", "data", "value", "lines", "text", "octets", "csv"],
+)  # fmt: skip
+def test_an_input_that_has_a_default_may_be_left_out(body, media):
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    decoded = SageMakerCodec(OPTIONAL, body=media).decode(raw)
+
+    assert decoded.inputs["text"].tolist() == [b"a"]

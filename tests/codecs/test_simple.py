@@ -308,3 +308,62 @@ def test_a_parameter_that_no_worker_can_be_told_is_refused(value):
 
     with pytest.raises(InvalidInput, match="'k'"):
         SimpleCodec(signature([("x", "FP32", [-1, 3])])).decode(body)
+
+
+OPTIONAL = signature(
+    [
+        ("text", "BYTES", [-1]),
+        ("marks", "BYTES", [-1, -1], {"default": ["!"]}),
+        ("times", "INT64", [-1, 1], {"default": 2}),
+    ]
+)
+ALL = signature([("a", "BYTES", [-1], {"default": ""}), ("b", "BYTES", [-1], {"default": "-"})])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected", "single"),
+    [
+        ("hi", {"text": [b"hi"]}, True),
+        (["a", "b"], {"text": [b"a", b"b"]}, False),
+        ({"text": "hi"}, {"text": [b"hi"]}, True),
+        ({"text": "hi", "times": 1}, {"text": [b"hi"], "times": [[1]]}, True),
+        ({"text": ["a", "b"]}, {"text": [b"a", b"b"]}, False),
+        (
+            [{"text": "a"}, {"text": "b", "times": [1]}],
+            {"text": [b"a", b"b"], "marks": [[b"!"], [b"!"]], "times": [[2], [1]]},
+            False,
+        ),
+    ],
+    ids=["bare", "batch", "named", "two", "columns", "objects"],
+)
+def test_an_input_that_has_a_default_may_be_left_out(data, expected, single):
+    decoded = decode(OPTIONAL, data)
+
+    assert {name: array.tolist() for name, array in decoded.inputs.items()} == expected
+    assert decoded.single is single
+
+
+def test_rows_of_unequal_length_have_the_default_where_it_is_left_out():
+    decoded = decode(OPTIONAL, [{"text": "a"}, {"text": "b", "marks": ["?", "?"]}])
+
+    assert [row["marks"].tolist() for row in decoded.rows] == [[[b"!"]], [[b"?", b"?"]]]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({}, {}), ({"b": "x"}, {"b": [b"x"]}), (["x", "y"], {"a": [b"x"], "b": [b"y"]}),
+        ([{}, {"a": "x"}], {"a": [b"", b"x"], "b": [b"-", b"-"]}),
+    ],
+    ids=["nothing", "one", "in-order", "objects"],
+)  # fmt: skip
+def test_where_every_input_has_a_default(data, expected):
+    decoded = decode(ALL, data)
+
+    assert {name: array.tolist() for name, array in decoded.inputs.items()} == expected
+
+
+@pytest.mark.parametrize("data", [{"times": 1}, [{"times": 1}]], ids=["columns", "objects"])
+def test_what_has_no_default_is_missing(data):
+    with pytest.raises(InvalidInput, match="'text' is missing"):
+        decode(OPTIONAL, data)

@@ -270,3 +270,38 @@ def test_names_of_any_length_are_refused_shortly():
         decode(TWO, instances=[{"a" * 1_000_000: 1, **{str(i): i for i in range(1000)}}])
 
     assert len(str(caught.value)) < 400
+
+
+OPTIONAL = signature([("tag", "BYTES", [-1]), ("signal", "FP32", [-1, 2], {"default": [0, 1]})])
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"instances": ["a", "b"]}, {"tag": [b"a", b"b"]}),
+        (
+            {"instances": [{"tag": "a"}, {"tag": "b", "signal": [2, 3]}]},
+            {"tag": [b"a", b"b"], "signal": [[0, 1], [2, 3]]},
+        ),
+        ({"inputs": {"tag": ["a", "b"]}}, {"tag": [b"a", b"b"]}),
+    ],
+    ids=["bare", "rows", "columns"],
+)
+def test_an_input_that_has_a_default_may_be_left_out(body, expected):
+    decoded = decode(OPTIONAL, **body)
+
+    given = {n: decoded.inputs[n].tolist() for n in expected}
+    assert given == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"instances": [{"signal": [1, 2]}]}, "must have the keys 'tag', and may have others of"),
+        ({"inputs": {"signal": [[1, 2]]}}, "input 'tag' is missing"),
+    ],
+    ids=["rows", "columns"],
+)
+def test_what_has_no_default_is_missing(body, says):
+    with pytest.raises(InvalidInput, match=says):
+        decode(OPTIONAL, **body)

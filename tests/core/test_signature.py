@@ -14,6 +14,7 @@ SPECS = st.builds(
     st.sampled_from(DTYPES),
     st.lists(st.integers(-1, 9), max_size=3).map(tuple),
     content=st.sampled_from([None, "image", "text"]),
+    default=st.sampled_from([None, "", 0, False, [1, 2]]),
 )
 
 
@@ -31,6 +32,21 @@ def test_symbols_round_trip():
     spec = TensorSpec("x", FP32, (-1, -1), ("batch", "words"))
 
     assert TensorSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("defaults", "lone"),
+    [
+        ([None], "0"), ([1], "0"), ([None, None], None), ([None, 1], "0"), ([0, None, ""], "1"),
+        ([1, 2], None), ([], None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_value_without_a_name_is_for_the_only_input_that_is_needed(defaults, lone):
+    specs = [TensorSpec(str(i), FP32, (-1,), default=d) for i, d in enumerate(defaults)]
+    found = Signature(tuple(specs), ()).lone
+
+    assert (found and found.name) == lone
 
 
 @pytest.mark.parametrize(

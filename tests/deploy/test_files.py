@@ -150,3 +150,37 @@ def test_targets_stay_below_the_models(shop, app):
                 assert not copy.target.is_absolute()
                 assert ".." not in copy.target.parts
                 assert isinstance(copy.target, PurePosixPath)
+
+
+def test_a_page_goes_with_its_model_wherever_it_lies(tmp_path):
+    def paged(folder):
+        (folder / "page").mkdir()
+        (folder / "page" / "index.html").write_text("x")
+        (folder / "page" / ".hidden").write_text("x")
+
+    bare = tmp_path / "bare"
+    (bare / "1").mkdir(parents=True)
+    write_model(bare / "1" / "m.onnx")
+    paged(bare)
+    assert packed(bare)[0] == ["bare/1/m.onnx", "bare/page/index.html"]
+
+    (bare / "model.yaml").write_text("task: add\n")
+    assert packed(bare)[0] == ["bare/1/m.onnx", "bare/model.yaml", "bare/page/index.html"]
+
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "model.yaml").write_text("task: add\n")
+    write_model(flat / "m.onnx")
+    paged(flat)
+    assert packed(flat)[0] == ["flat/m.onnx", "flat/model.yaml", "flat/page/index.html"]
+    assert packed(flat / "m.onnx")[0] == ["m/m.onnx", "m/model.yaml", "m/page/index.html"]
+
+    app = tmp_path / "app"
+    (app / "sums" / "1").mkdir(parents=True)
+    write_model(app / "sums" / "1" / "sums.onnx")
+    (app / "pipeline.yaml").write_text(
+        "inputs: [x]\nsteps: {a: {model: sums, inputs: {x: x}}}\noutputs: {y: a.y}\n"
+    )
+    paged(app)
+    assert packed(app, "app")[0] == ["app/page/index.html", "app/pipeline.yaml"]
+    assert packed(app, "sums")[0] == ["sums/1/sums.onnx"]

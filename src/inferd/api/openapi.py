@@ -266,6 +266,6 @@ def _ref(name: str) -> Document:
 
 
 def _binary(media: str) -> Document:
-    if media.startswith("image/") or media in (NPY, NPZ, OCTETS):
+    if media.startswith(("image/", "audio/")) or media in (NPY, NPZ, OCTETS):
         return {}
     return {"schema": {"type": "string"}}

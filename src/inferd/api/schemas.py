@@ -60,7 +60,14 @@ def _value(spec: TensorSpec, signature: Signature) -> Schema:
     """Return the schema of an example of one input; a bare value will do where it holds one."""
     example = _example(spec, signature)
     bare = leaf(spec.dtype)
-    return {"anyOf": [bare, example]} if holds_one(spec, signature) and example != bare else example
+    if holds_one(spec, signature) and example != bare:
+        example = {"anyOf": [bare, example]}
+    return example if spec.default is None else {**example, "default": spec.default}
+
+
+def required(signature: Signature) -> list[str]:
+    """Return the inputs that a request cannot leave out."""
+    return [spec.name for spec in signature.inputs if spec.default is None]
 
 
 def simple_request(signature: Signature) -> Schema:
@@ -85,7 +92,7 @@ def data_forms(signature: Signature) -> list[Schema]:
     by_name: Schema = {
         "type": "object",
         "properties": {s.name: v for s, v in zip(inputs, values, strict=True)},
-        "required": [s.name for s in inputs],
+        "required": required(signature),
         "additionalProperties": False,
     }
     by_order: Schema = {
@@ -94,12 +101,12 @@ def data_forms(signature: Signature) -> list[Schema]:
         "minItems": len(values),
         "maxItems": len(values),
     }
-    lone = len(inputs) == 1
-    forms = [values[0] if lone else by_order, by_name]
+    lone = signature.lone
+    forms = [_value(lone, signature) if lone else by_order, by_name]
     if not signature.batched:
         return forms
     # In a batch of one input a bare value would be an example itself: [5] is one, not a batch of 5.
-    rows = _example(inputs[0], signature) if lone else by_order
+    rows = _example(lone, signature) if lone else by_order
     columns = {s.name: _batch(_example(s, signature)) for s in inputs}
     return [*forms, _batch(rows), _batch(by_name), {**by_name, "properties": columns}]
 
@@ -149,7 +156,7 @@ def oip_request(signature: Signature) -> Schema:
                 "items": {"oneOf": [_tensor(spec) for spec in signature.inputs]}
                 if signature.inputs
                 else {},
-                "minItems": len(signature.inputs),
+                "minItems": len(required(signature)),
                 "maxItems": len(signature.inputs),
             },
             "outputs": {
@@ -164,7 +171,7 @@ def oip_request(signature: Signature) -> Schema:
                 },
             },
         },
-        "required": ["inputs"],
+        "required": ["inputs"] if required(signature) or not signature.inputs else [],
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inferd.api.schemas import GIVEN, Schema, leaf, nested
+from inferd.api.schemas import GIVEN, Schema, leaf, nested, required
 from inferd.codecs.tfserving import SERVING_DEFAULT
 from inferd.codecs.values import holds_one
 from inferd.core.signature import Signature, TensorSpec
@@ -18,15 +18,19 @@ _SIGNATURE: Schema = {"type": ["string", "null"], "examples": [SERVING_DEFAULT]}
 def predict_request(signature: Signature) -> Schema:
     """Return the schema of a predict request: rows or columns."""
     inputs = signature.inputs
+    needed = required(signature)
     row = _object({s.name: _example(s, signature) for s in inputs}, closed=True)
+    row["required"] = needed
     columns = _object({s.name: nested(s.dtype, s.shape) for s in inputs}, closed=False)
+    columns["required"] = needed
     rows: Schema = {"type": "array", "minItems": 1, "items": row}
     instances: list[Schema] = [rows]
     whole: list[Schema] = [columns, rows]
-    if len(inputs) == 1:
-        example = _example(inputs[0], signature)
+    lone = signature.lone
+    if lone is not None:
+        example = _example(lone, signature)
         instances = [{"type": "array", "minItems": 1, "items": example}, rows]
-        whole = [nested(inputs[0].dtype, inputs[0].shape), columns, rows]
+        whole = [nested(lone.dtype, lone.shape), columns, rows]
     return {
         "type": "object",
         "properties": {

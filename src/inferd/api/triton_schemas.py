@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inferd.api.schemas import GIVEN, Schema, leaf
+from inferd.api.schemas import GIVEN, Schema, leaf, required
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES
 
@@ -18,7 +18,7 @@ def generate_request(signature: Signature) -> Schema:
             "id": {"type": "string"},
             "parameters": GIVEN,
         },
-        "required": [spec.name for spec in signature.inputs],
+        "required": required(signature),
         "additionalProperties": {"type": ["string", "number", "boolean"]},
     }
 

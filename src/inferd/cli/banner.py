@@ -101,7 +101,14 @@ def kind(spec: TensorSpec) -> str:
     """Return a tensor's type as a person reads it: ``float32[?, 4]``, ``image[?]``."""
     shape = ", ".join("?" if n < 0 else str(n) for n in spec.shape)
     name = (spec.content or "text") if spec.dtype is BYTES else spec.dtype.numpy.name
-    return f"{name}[{shape}]"
+    return f"{name}[{shape}]" + ("" if spec.default is None else " (optional)")
+
+
+_SILENCE = (
+    "python3 -c \"import sys,wave; w=wave.open(sys.stdout.buffer,'wb'); "
+    "w.setparams((1,2,16000,16000,'NONE','')); w.writeframes(bytes(32000))\""
+)
+"""A command that writes a second of silence as a WAV file, which is too long to be written out."""
 
 
 def sample_curl(
@@ -117,6 +124,8 @@ def sample_curl(
     curl = f"curl -sS --unix-socket {shlex.quote(socket)} {url}" if socket else f"curl -sS {url}"
     inputs = sample or made_from(signature)
     first = signature.inputs[0] if len(signature.inputs) == 1 else None
+    if first is not None and first.content == "audio":
+        return f"{_SILENCE} | {curl} -H 'Content-Type: audio/wav' --data-binary @-"
     if first is not None and first.content == "image":
         image = as_bytes(inputs[first.name].flat[0])
         media = "image/jpeg" if image.startswith(b"\xff\xd8") else "image/png"

@@ -30,6 +30,9 @@ _MAGIC = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
     (re.compile(rb"\x93NUMPY"), "application/x-npy"),
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
+    (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"fLaC"), "audio/flac"),
+    (re.compile(rb"OggS"), "audio/ogg"),
     (re.compile(rb"GIF8[79]a"), "image/gif"),
     (re.compile(rb"BM.{4}\0{4}", re.DOTALL), "image/bmp"),
 )
@@ -44,6 +47,11 @@ _ENDINGS = {
     ".webp": "image/webp",
     ".gif": "image/gif",
     ".bmp": "image/bmp",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".oga": "audio/ogg",
+    ".opus": "audio/ogg",
 }
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _LARGEST = 2.0**63
@@ -128,7 +136,8 @@ def _from_bytes(data: bytes, media: str | None, what: str) -> Body:
         text = data.decode()
     except UnicodeDecodeError:
         raise InvalidInput(
-            f"{what} is neither an image nor npy nor text", help="say what it is with --type"
+            f"{what} is neither an image nor a recording nor npy nor text",
+            help="say what it is with --type",
         ) from None
     return _from_text(text, media)
 

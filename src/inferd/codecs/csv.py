@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv as _stdlib
 import io
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +48,8 @@ class CsvCodec:
             )
         table = Table(body)
         specs = self._signature.inputs
-        lone = self._signature.lone
-        inputs = table.vector(lone) if _is_vector(self._signature, lone) else table.columns(specs)
+        vector = _vector(self._signature)
+        inputs = table.columns(specs) if vector is None else table.vector(vector)
         size = len(table.rows)
         if self._split and size > 1:
             return Decoded(None, split_rows(inputs, size))
@@ -60,16 +60,19 @@ def takes_csv(signature: Signature) -> bool:
     """Return whether a row of values is an example of this signature."""
     if not signature.batched or any(s.content in FILES for s in signature.inputs):
         return False
-    if _is_vector(signature, signature.lone):
+    if _vector(signature) is not None:
         return True
-    return len(signature.inputs) != 1 and all(all(n == 1 for n in s.shape[1:]) for s in signature.inputs)
+    return len(signature.inputs) != 1 and all(
+        all(n == 1 for n in s.shape[1:]) for s in signature.inputs
+    )
 
 
-def _is_vector(signature: Signature, lone: TensorSpec | None) -> TypeGuard[TensorSpec]:
-    """Return whether the columns are the values of one input."""
+def _vector(signature: Signature) -> TensorSpec | None:
+    """Return the one input whose values the columns are, ``None`` where each is an input."""
+    lone = signature.lone
     if lone is None or len(lone.shape) > 2:
-        return False
-    return len(signature.inputs) == 1 or any(n != 1 for n in lone.shape[1:])
+        return None
+    return lone if len(signature.inputs) == 1 or lone.shape[1:] not in ((), (1,)) else None
 
 
 class Table:
@@ -104,7 +107,11 @@ class Table:
             if name not in names:
                 raise InvalidInput(f"column {shown(name)} is no input", help=nearest(name, names))
         there = set(order)
-        if len(order) != len(self.rows[0]) or len(there) != len(order) or not there.issuperset(needed):
+        if (
+            len(order) != len(self.rows[0])
+            or len(there) != len(order)
+            or not there.issuperset(needed)
+        ):
             raise InvalidInput(
                 f"the table has {len(self.rows[0])} columns for {len(names)} inputs",
                 help="columns: " + ",".join(names),

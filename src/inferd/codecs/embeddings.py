@@ -132,6 +132,7 @@ class EmbeddingsCodec:
             if each is spec
             else np.full(ids.shape, _FILLED[each.name], each.dtype.numpy)
             for each in self._signature.inputs
+            if each is spec or each.name in _FILLED
         }
 
     def _batch(self, inputs: Tensors) -> Decoded:
@@ -228,8 +229,8 @@ def _rows(rows: list[Tensors]) -> Decoded:
 
 
 def _text_input(signature: Signature) -> TensorSpec | None:
-    """Return the model's one input, where it is a text for each example."""
-    lone = signature.inputs[0] if len(signature.inputs) == 1 else None
+    """Return the one input that a request must bring, where it is a text for each example."""
+    lone = signature.lone
     if lone is None or not is_text(lone):
         return None
     row = lone.shape[1:] if signature.batched else lone.shape
@@ -240,6 +241,8 @@ def _ids_input(signature: Signature) -> TensorSpec | None:
     """Return the input of token ids, where all others follow from it."""
     found = None
     for spec in signature.inputs:
+        if spec.default is not None and spec.name not in _FILLED:
+            continue
         if not signature.batched or len(spec.shape) != 2 or spec.dtype.numpy.kind not in "iu":
             return None
         if spec.name not in _FILLED:

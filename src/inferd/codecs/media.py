@@ -1,6 +1,6 @@
-"""Bodies that are not JSON: an encoded image, a text, a table, an array.
+"""Bodies that are not JSON: an encoded image, a recording, a text, a table, an array.
 
-Which of them a model takes follows from its external signature: an image or a text where its one
+Which of them a model takes follows from its external signature: an image, a recording or a text where its one
 input is a BYTES tensor that a transform (or the model) reads as such, a table where an example is
 a row of values, an array where there is one input. What does not fit is refused with what does.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from inferd.codecs.base import Decoded, Decoder
-from inferd.codecs.csv import CsvCodec, takes_csv
+from inferd.codecs.csv import FILES, CsvCodec, takes_csv
 from inferd.codecs.npy import NpyCodec
 from inferd.core.errors import InvalidInput, UnsupportedMedia
 from inferd.core.plan import BatchPlan
@@ -25,7 +25,8 @@ NPZ = "application/x-npz"
 OCTETS = "application/octet-stream"
 JSON_LINES = "application/jsonlines"
 IMAGES = ("image/png", "image/jpeg")
-MEDIA: tuple[str, ...] = (JSON, *IMAGES, TEXT, CSV, NPY)
+RECORDINGS = ("audio/wav", "audio/x-wav", "audio/wave", "audio/flac", "audio/ogg")
+MEDIA: tuple[str, ...] = (JSON, *IMAGES, *RECORDINGS, TEXT, CSV, NPY)
 """Every content type of the simple dialect."""
 JSON_LINES_NAMES = dict.fromkeys(
     ("application/x-jsonlines", "application/jsonl", "application/x-ndjson", "application/ndjson"),
@@ -45,11 +46,13 @@ def accepts(signature: Signature) -> tuple[str, ...]:
     if lone is not None and _holds_one(lone, signature) and lone.dtype is BYTES:
         if lone.content == "image":
             found += IMAGES
+        elif lone.content == "audio":
+            found += RECORDINGS
         elif is_text(lone):
             found.append(TEXT)
     if takes_csv(signature):
         found.append(CSV)
-    if lone is not None and lone.content != "image":
+    if lone is not None and lone.content not in FILES:
         found.append(NPY)
     return tuple(found)
 
@@ -74,7 +77,7 @@ def _holds_one(spec: TensorSpec, signature: Signature) -> bool:
 
 
 class BytesCodec:
-    """The whole body is the one element of one example: an image or a text."""
+    """The whole body is the one element of one example: an image, a recording or a text."""
 
     def __init__(self, signature: Signature, *, text: bool) -> None:
         lone = signature.lone

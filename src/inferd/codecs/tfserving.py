@@ -117,7 +117,7 @@ class TFServingCodec:
         if _is_row(rows[0]):
             self._check_keys(rows, where)
             columns = {
-                name: [row[name] if name in row else spec.default for row in rows]
+                name: [row.get(name, spec.default) for row in rows]
                 for name, spec in self._inputs.items()
             }
             places = {name: f"{where}.{name}" for name in columns}
@@ -140,8 +140,7 @@ class TFServingCodec:
                 raise InvalidInput(f"{where}[{index}] must be an object, as {where}[0] is")
             if not needed <= row.keys() <= names:
                 raise InvalidInput(
-                    f"{where}[{index}] must have {_wanted(names, needed)}, "
-                    f"got {_listed(row)}"
+                    f"{where}[{index}] must have {_wanted(names, needed)}, got {_listed(row)}"
                 )
 
     def _wrapped(self, value: Any, name: str) -> Any:

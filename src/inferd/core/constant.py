@@ -31,9 +31,7 @@ def constant_array(value: Any, dtype: DType, shape: tuple[int, ...]) -> np.ndarr
             raise Unfit("is an empty list")
         return np.empty([0, *(max(n, 0) for n in shape[1:])], dtype.numpy)
     given = _shape(value, 0)
-    fits = len(given) == len(shape) and all(
-        b in (-1, a) for a, b in zip(given, shape, strict=True)
-    )
+    fits = len(given) == len(shape) and all(b in (-1, a) for a, b in zip(given, shape, strict=True))
     if not fits and not (given in ONE and shape in ONE):
         raise Unfit(f"has the shape {list(given)}")
     array = np.empty(math.prod(given), dtype.numpy)

@@ -6,7 +6,7 @@ import numpy as np
 
 from inferd.core.constant import Unfit, constant_array
 from inferd.core.errors import InvalidInput
-from inferd.core.signature import Signature, TensorSpec
+from inferd.core.signature import Signature, TensorSpec, is_text
 from inferd.core.tensor import Tensors
 
 
@@ -54,10 +54,13 @@ class Defaults:
 def sampled(example: Tensors, signature: Signature) -> Tensors:
     """Return a made-up example with the defaults of its inputs in the place of what was made up.
 
-    Where every input has a default the first one keeps its value: a request of defaults alone asks nothing.
+    Where every input has a default the first text (else the first input) keeps its value: a request of
+    defaults alone asks nothing.
     """
-    made = [spec.name for spec in signature.inputs if spec.default is None]
-    made = made or [spec.name for spec in signature.inputs[:1]]
+    inputs = signature.inputs
+    made = [spec.name for spec in inputs if spec.default is None]
+    if not made:
+        made = [spec.name for spec in (*filter(is_text, inputs), *inputs)][:1]
     if len(made) == len(signature.inputs):
         return example
     found = {name: example[name] for name in made}

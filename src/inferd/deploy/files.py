@@ -18,6 +18,7 @@ from inferd.config.sources import load_yaml
 from inferd.core.errors import ConfigError
 from inferd.repository.layout import PIPELINE_FILE, inside, listing, own_files
 from inferd.repository.modelfile import NAME
+from inferd.repository.page import FOLDER
 from inferd.repository.spec import PIPELINE, ModelSpec
 
 _CODE = ".py"
@@ -50,6 +51,7 @@ def of_model(spec: ModelSpec) -> tuple[tuple[Copy, ...], str]:
     if versioned and spec.modelfile is not None:
         found.append(Copy(home / NAME, spec.modelfile))
         found += _beside(spec.modelfile.parent, home)
+    found += _page(spec, home, place)
     return tuple(sorted(set(found))), ""
 
 
@@ -71,6 +73,14 @@ def _beside(folder: Path, home: PurePosixPath) -> list[Copy]:
     return [
         Copy(home / f.name, f) for f in listing(folder, folder).files if f.name != NAME
     ]  # fmt: skip
+
+
+def _page(spec: ModelSpec, home: PurePosixPath, place: PurePosixPath) -> list[Copy]:
+    """Return the files of a model's page: in ``place``, where its version is, or in ``home``."""
+    if spec.page is None:
+        return []
+    where = place if spec.page.parent == spec.directory else home
+    return list(_tree(spec.page, where / FOLDER))
 
 
 def _tree(folder: Path, home: PurePosixPath) -> Iterator[Copy]:
@@ -100,7 +110,7 @@ def _of_file(spec: ModelSpec, home: PurePosixPath) -> tuple[tuple[Copy, ...], st
     program = _program(spec, reference) if reference else spec.artifact
     if program is None:
         raise ConfigError(f"{spec.origin}: there is no file to put into an image")
-    found = {Copy(place / program.name, inside(program, folder))}
+    found = {Copy(place / program.name, inside(program, folder)), *_page(spec, home, place)}
     if spec.modelfile is not None:
         found.add(Copy(home / NAME, spec.modelfile))
         found |= _named(spec.modelfile, folder, place)

@@ -14,9 +14,11 @@ from pathlib import Path
 from inferd.core.errors import ConfigError
 from inferd.deploy.files import REQUIREMENTS, Copy, of_model
 from inferd.deploy.imports import Imported, imported
+from inferd.deploy.requirements import EXTRAS
 from inferd.repository.layout import PIPELINE_FILE
 from inferd.repository.spec import ModelSpec
-from inferd.transforms import image, text
+from inferd.runtimes.registry import RUNTIMES
+from inferd.transforms import audio, image, text
 
 HTTP_PORT, GRPC_PORT, METRICS_PORT = 8000, 8001, 8003
 MODELS = "/models"
@@ -24,7 +26,8 @@ MODELS = "/models"
 
 _BY_TRANSFORM = {row.name: "image" for row in image.TRANSFORMS} | {
     row.name: "text" for row in text.TRANSFORMS
-}
+} | {row.name: "audio" for row in audio.TRANSFORMS}
+_BY_RUNTIME = {entry.name: entry.extra for entry in RUNTIMES if entry.extra in EXTRAS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def part(
 
 
 def _extras(specs: Iterable[ModelSpec]) -> set[str]:
-    found = {"torch" for s in specs if s.runtime == "torch"}
+    found = {_BY_RUNTIME[s.runtime] for s in specs if s.runtime in _BY_RUNTIME}
     steps = (step for s in specs for step in (*s.preprocess, *s.postprocess))
     return found | {_BY_TRANSFORM[s.name] for s in steps if s.name in _BY_TRANSFORM}
 

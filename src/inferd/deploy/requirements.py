@@ -19,7 +19,9 @@ from inferd.deploy.quoting import version
 
 PACKAGE = "inferd"
 TORCH = "torch"
-EXTRAS: tuple[str, ...] = ("grpc", "image", "pandas", "text", "torch", "tracing")
+EXTRAS: tuple[str, ...] = (
+    "audio", "genai", "grpc", "image", "pandas", "text", "torch", "tracing", "whisper",
+)  # fmt: skip
 """Extras that make a difference to a server."""
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?([^;]*)(?:;(.*))?")

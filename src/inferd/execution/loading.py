@@ -92,7 +92,8 @@ def _loaded(spec: Mapping[str, Any], threads: int, origin: Origin) -> tuple[Runt
         runtime = create(spec["runtime"])
         if hasattr(runtime, "trial"):
             runtime.trial = TRIAL
-        signature = runtime.load(artifact, {**spec["options"], "threads": threads})
+        given = {**spec["options"], "threads": threads, "sequences": spec.get("max_size")}
+        signature = runtime.load(artifact, given)
         if spec["options"].get("transforms"):
             signature = add_transforms(runtime, spec)
     except InferdError as error:

@@ -73,7 +73,7 @@ def read_page(folder: Path) -> Page:
     """Read a page; never raises. A page without ``index.html`` is none."""
     page = Page()
     try:
-        entries = sorted(folder.iterdir())[:MAX_ENTRIES]
+        entries = sorted(folder.iterdir(), key=lambda e: (e.name != INDEX, e.name))[:MAX_ENTRIES]
     except OSError as error:
         page.left_out.append((FOLDER, f"cannot be listed: {error.strerror or error}"))
         return page

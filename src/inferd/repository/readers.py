@@ -206,8 +206,8 @@ def _tensor_rows(section: Section, side: str) -> None:
         row.only("name", "dtype", "shape", "content", "symbols", *extra)
         if "default" in row:
             if row["default"] is None:
-                raise section.error(f"{place}.default", "is left empty", help='write default: ""')
-            _json_only(row["default"], f"{place}.default", section)
+                raise row.error("default", "is left empty", help='write default: ""')
+            _json_only(row["default"], "default", row)
         try:
             Signature.from_json({"inputs": [row.plain()]})
         except InferdError as error:

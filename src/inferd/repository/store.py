@@ -90,6 +90,16 @@ class Formats(Protocol):
         ...
 
     @property
+    def markers(self) -> Collection[str]:
+        """Names of files whose directory is the artifact, as a whole."""
+        ...
+
+    @property
+    def tasks(self) -> Mapping[str, str]:
+        """What models of a runtime are for, where ``model.yaml`` does not say."""
+        ...
+
+    @property
     def runtimes(self) -> Collection[str]:
         """Names of the runtimes there are."""
         ...
@@ -180,6 +190,8 @@ def _model(
     if runtime is None:
         raise _none(place)
     check_runtime(section, runtime)
+    if runtime in formats.tasks:
+        fields.setdefault("task", formats.tasks[runtime])
     return _made(place, runtime, artifact, section, fields, options)
 
 
@@ -338,6 +350,8 @@ def _artifact(
     code = [f for f in files if f.suffix == _CODE]
     if declared == PYTHON:
         return _one(code, place, "class", "module:Class")
+    if any(f.name in formats.markers for f in files):
+        return place.directory
     servable = [f for f in files if f.suffix.lower() in formats.endings and f.suffix != _CODE]
     if servable:
         return _one(servable, place, "artifact", servable[0].name)

@@ -14,20 +14,25 @@ from typing import Any
 
 from inferd.core.errors import ModelFileError
 from inferd.runtimes.exportfile import check_export
-from inferd.runtimes.formats import BY_ENDING, BY_ID, SERVED_ENDINGS, Format
+from inferd.runtimes.formats import BY_ENDING, BY_ID, MARKERS, SERVED_ENDINGS, Format
+from inferd.runtimes.genai.config import read_config
 from inferd.runtimes.pickles import Imports
 from inferd.runtimes.probe import Finding, probe
 from inferd.runtimes.protowalk import Corrupt
 from inferd.runtimes.registry import RUNTIMES
 
 TRUST = "trust_pickle"
+HEAD = 64
+"""Bytes of a marker in which it says what it is."""
 
 
 class Detector:
     """The formats of this build, as the repository asks for them."""
 
     endings = SERVED_ENDINGS
+    markers = frozenset(MARKERS)
     runtimes = tuple(entry.name for entry in RUNTIMES if entry.name != "steps")
+    tasks = {entry.name: entry.task for entry in RUNTIMES if entry.task}
 
     def detect(
         self, artifact: Path, *, model: str, runtime: str | None, options: Mapping[str, Any]
@@ -55,6 +60,8 @@ def identify(artifact: Path) -> Finding:
     """Return what a file is by its content. Raises ``ModelFileError`` where it is broken."""
     try:
         status = artifact.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return _directory(artifact)
         if not stat.S_ISREG(status.st_mode):
             raise ModelFileError(f"{artifact}: is not a file")
         if status.st_size == 0:
@@ -70,6 +77,23 @@ def identify(artifact: Path) -> Finding:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelFileError(f"{artifact}: cannot be read: {reason}") from None
+
+
+def _directory(artifact: Path) -> Finding:
+    """Return the format of a directory: that of the file in it which marks one."""
+    for marker, entry in MARKERS.items():
+        file = artifact / marker
+        if not file.is_file():
+            continue
+        with file.open("rb") as stream:
+            head = stream.read(HEAD)
+        if entry.begins not in head:
+            raise ModelFileError(
+                f"{file}: is not that of a {entry.title}",
+                help="name the artifact that is to be served in model.yaml: `artifact: FILE`",
+            )
+        return Finding(entry.id)
+    raise ModelFileError(f"{artifact}: is not a file")
 
 
 def _python(artifact: Path) -> Finding:
@@ -136,3 +160,5 @@ def check_policy(artifact: Path, found: Finding, *, model: str, options: Mapping
         )
     if found.format == "torch-export":
         check_export(artifact)
+    if found.format == "genai":
+        read_config(artifact)

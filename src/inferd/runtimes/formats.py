@@ -13,7 +13,8 @@ from dataclasses import dataclass
 class Format:
     """One format. ``runtime`` is ``None`` where it is not served; ``help`` then says the way out.
 
-    ``note`` is the documentation of a served format.
+    ``note`` is the documentation of a served format. ``marker``: the format is a directory, which holds a file
+    of that name; ``begins``: what is in its first bytes.
     """
 
     id: str
@@ -22,11 +23,17 @@ class Format:
     endings: tuple[str, ...] = ()
     help: str = ""
     note: str = ""
+    marker: str = ""
+    begins: bytes = b""
 
 
 _TO_ONNX = "convert it to ONNX and serve the .onnx file"
 _UNPACK = "unpack it and serve the model file in it"
 _AGAIN = "fetch the model file again"
+_GENERATES = (
+    "build a directory of onnxruntime-genai from the weights it was made from, or serve it with "
+    "llama.cpp and name that under `services` (docs/generation.md)"
+)
 
 FORMATS: tuple[Format, ...] = (
     Format("onnx", "ONNX", "onnx", (".onnx",), note="Signature read from the file. External data "
@@ -40,8 +47,12 @@ FORMATS: tuple[Format, ...] = (
            "and a signature in model.yaml."),
     Format("torch-pickle", "pickled PyTorch module", "torch", (".pth", ".pt", ".ckpt"),
            note="`torch.save(model)`. Refused unless started with `--trust-pickle MODEL`."),
+    Format("genai", "text generator of onnxruntime-genai", "genai", marker="genai_config.json", begins=b"{",
+           note="As the library's model builder writes it for `-e cpu`. See [generation](generation.md)."),
     Format("python", "Python source", "python", (".py",),
            note="One class derived from `inferd.Model`, or `class: module:Class`."),
+    Format("whisper", "Whisper model of CTranslate2", "whisper", marker="model.bin", begins=b"WhisperSpec",
+           note="As `ct2-transformers-converter --copy_files tokenizer.json` writes it. See [speech](speech.md)."),
     Format("torch-tar", "PyTorch file of before 2018", None, (),
            "load it with an old PyTorch and save its state dict again"),
     Format("pickle", "Python pickle", None, (".pkl", ".pickle"),
@@ -57,8 +68,8 @@ FORMATS: tuple[Format, ...] = (
     Format("tflite", "TensorFlow Lite model", None, (".tflite",), _TO_ONNX + " (tf2onnx)"),
     Format("tensorflow", "TensorFlow graph", None, (".pb",), _TO_ONNX + " (tf2onnx)"),
     Format("ort", "ONNX Runtime format", None, (".ort",), "serve the ONNX file it was made from"),
-    Format("gguf", "GGUF model", None, (".gguf",), "token generation is not offered yet"),
-    Format("ggml", "GGML model", None, (".ggml",), "token generation is not offered yet"),
+    Format("gguf", "GGUF model", None, (".gguf",), _GENERATES),
+    Format("ggml", "GGML model", None, (".ggml",), _GENERATES),
     Format("numpy", "NumPy array", None, (".npy",), "it holds numbers and no model"),
     Format("npz", "NumPy archive", None, (".npz",), "it holds numbers and no model"),
     Format("coreml", "Core ML model", None, (".mlmodel",), _TO_ONNX),
@@ -94,6 +105,9 @@ BY_ENDING: dict[str, tuple[Format, ...]] = {
 SERVED_ENDINGS: frozenset[str] = frozenset(
     e for f in FORMATS if f.runtime is not None for e in f.endings
 )
+
+MARKERS: dict[str, Format] = {f.marker: f for f in FORMATS if f.marker}
+"""Name of a file to the format of the directory that it lies in."""
 
 PREFIXES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
@@ -139,8 +153,14 @@ def table() -> str:
     """Return the Markdown table of served formats, as shown in docs/models.md."""
     rows = ["| format | endings | runtime | |", "| --- | --- | --- | --- |"]
     rows += [
-        f"| {f.title} | {' '.join(f'`{e}`' for e in f.endings)} | `{f.runtime}` | {f.note} |"
+        f"| {f.title} | {_names(f)} | `{f.runtime}` | {f.note} |"
         for f in FORMATS
         if f.runtime is not None
     ]
     return "\n".join(rows) + "\n"
+
+
+def _names(format: Format) -> str:
+    if format.marker:
+        return f"a directory with `{format.marker}`"
+    return " ".join(f"`{e}`" for e in format.endings)

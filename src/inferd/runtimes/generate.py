@@ -119,16 +119,18 @@ def with_batch(piece: Any, *, each: bool) -> Any:
     return piece
 
 
-def answered(engine: Engine, rows: Sequence[Tensors], most: int | None = None) -> Tensors:
+def answered(
+    engine: Engine, rows: Sequence[Tensors], most: int | None = None, parameters: Parameters | None = None
+) -> Tensors:
     """Run requests to their end and return their answers as one batch.
 
-    ``most``: stop each after so many pieces. Raises the first error.
+    ``most``: stop each after so many pieces. ``parameters``: of each. Raises the first error.
     """
     keys = itertools.count(1)
     pieces: dict[int, list[Tensors]] = {}
     for row in rows:
         key = next(keys)
-        engine.add(key, row, {})
+        engine.add(key, row, dict(parameters or {}))
         pieces[key] = []
     left = set(pieces)
     try:

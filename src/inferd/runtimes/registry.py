@@ -15,13 +15,17 @@ from inferd.core.runtime import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One runtime: its name in ``model.yaml``, its class, the library and the extra it needs."""
+    """One runtime: its name in ``model.yaml``, its class, the library and the extra it needs.
+
+    ``task``: what its models are for, where ``model.yaml`` does not say.
+    """
 
     name: str
     target: str
     library: str
     extra: str
     doc: str
+    task: str | None = None
 
 
 RUNTIMES: tuple[Entry, ...] = (
@@ -29,8 +33,12 @@ RUNTIMES: tuple[Entry, ...] = (
           "ONNX models, on ONNX Runtime"),
     Entry("torch", "inferd.runtimes.torch:TorchRuntime", "torch", "torch",
           "TorchScript, torch.export programs, and state dicts with a factory, on PyTorch"),
+    Entry("genai", "inferd.runtimes.genai.runtime:GenaiRuntime", "onnxruntime_genai", "genai",
+          "text generation: directories as the builder of onnxruntime-genai writes them", "generate"),
     Entry("python", "inferd.runtimes.python:PythonRuntime", "numpy", "all",
           "a Python class derived from inferd.Model"),
+    Entry("whisper", "inferd.runtimes.whisper:WhisperRuntime", "faster_whisper", "whisper",
+          "Whisper models in CTranslate2's form: speech to text", "transcribe"),
     Entry("sagemaker", "inferd.runtimes.sagemaker:ScriptRuntime", "numpy", "all",
           "a script with model_fn, as SageMaker's toolkits serve it"),
     Entry("steps", "inferd.runtimes.steps:StepsRuntime", "numpy", "all",

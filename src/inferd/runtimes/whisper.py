@@ -27,14 +27,7 @@ from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP32, Tensors
 from inferd.runtimes.generate import answered
 from inferd.runtimes.signatures import reconcile
-from inferd.runtimes.whisper_windows import (
-    RATE,
-    WINDOW,
-    Segment,
-    next_sound,
-    repetitive,
-    segments,
-)
+from inferd.runtimes.whisper_windows import RATE, WINDOW, Segment, next_sound, repetitive, segments
 
 FILES = ("model.bin", "config.json", "tokenizer.json")
 TASKS = ("transcribe", "translate")
@@ -80,7 +73,7 @@ class Settings:
     @staticmethod
     def of(given: dict[str, Any], place: str) -> Settings:
         """Read them; raises ``ModelFileError`` naming the one that is wrong."""
-        known = {f.name: f for f in fields(Settings)}
+        known: dict[str, Any] = {f.name: f for f in fields(Settings)}
         for name, value in given.items():
             if name not in known:
                 raise ModelFileError(
@@ -88,7 +81,9 @@ class Settings:
                 )
             wanted = type(known[name].default)
             if type(value) is not wanted or (wanted is int and value < 1):
-                raise ModelFileError(f"{place}: parameters: {name}: {value!r} is no {_KINDS[wanted]}")
+                raise ModelFileError(
+                    f"{place}: parameters: {name}: {value!r} is no {_KINDS[wanted]}"
+                )
         return Settings(**given)
 
 
@@ -234,7 +229,9 @@ class Wanted:
 def _language(model: Any, language: str, error: type[InvalidInput | ModelFileError]) -> None:
     known = sorted(model.supported_languages)
     if language and language not in known:
-        raise error(f"language: the model does not know {language!r}", help=f"it knows {', '.join(known)}")
+        raise error(
+            f"language: the model does not know {language!r}", help=f"it knows {', '.join(known)}"
+        )
 
 
 def _checked(audio: np.ndarray, most: int) -> np.ndarray:

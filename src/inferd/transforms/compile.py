@@ -90,9 +90,7 @@ def compile_chain(
     )
 
 
-def _with_defaults(
-    signature: Signature, inputs: tuple[TensorSpec, ...]
-) -> tuple[TensorSpec, ...]:
+def _with_defaults(signature: Signature, inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     """Return what clients send with the defaults that are declared: values of theirs, by name.
 
     Raises ``ConfigError`` for one that clients cannot send.

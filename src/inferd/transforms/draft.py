@@ -47,7 +47,9 @@ class Draft:
     ``axes``: ``None`` where a backward walk cannot know them. ``loose``: backwards, any number
     type will do and ``dtype`` is only the one to prefer. ``classes``: for class numbers, how many
     there are (-1: not known); ``scores``: the tensor that holds their scores, ranked along ``along``.
-    ``sample``: an element the steps can work on, for an example.
+    ``sample``: an element the steps can work on, for an example. ``rate``: for sound, samples a second; 0 where
+    each recording has its own. ``of``: the tensor of which this one only tells something, so that
+    steps which are not asked to leave it alone.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Draft:
     scores: str | None = None
     along: int | None = None
     sample: bytes | float | None = None
+    rate: int | None = None
+    of: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

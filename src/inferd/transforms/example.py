@@ -64,3 +64,19 @@ def png(height: int, width: int) -> bytes:
             chunk(b"IEND", b""),
         )
     )
+
+
+def wav(seconds: float = 1.0, rate: int = 16_000) -> bytes:
+    """Return a quiet tone of 200 Hz as a WAV file of one channel, without a library."""
+    samples = (1000 * np.sin(np.arange(int(seconds * rate)) * (2 * np.pi * 200 / rate))).astype(
+        "<i2"
+    )
+    data: bytes = samples.tobytes()
+    head = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + len(data))
+        + b"WAVEfmt "
+        + head
+        + (b"data" + struct.pack("<I", len(data)) + data)
+    )

@@ -7,8 +7,6 @@ is decoded, and whatever the decoder raises becomes ``InvalidInput``.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from inferd.core.errors import InvalidInput, MissingExtra
-from inferd.core.tensor import BYTES, UINT8, as_bytes
+from inferd.core.tensor import BYTES, UINT8
 from inferd.transforms.draft import BATCH as BATCH_AXIS
 from inferd.transforms.draft import Axis, Draft
+from inferd.transforms.encoded import element, plain
 from inferd.transforms.example import IMAGE, png, size_of
 from inferd.transforms.operation import (
     ITEM,
@@ -79,12 +78,12 @@ class Decode:
     def kernel(self, _given: Draft, _result: Draft) -> Kernel:
         """Import the decoder now, so that a missing one is found when the model is loaded."""
         self.pillow = load_pillow("decode_image")
-        return lambda x: self.decode(_encoded(x))
+        return lambda x: self.decode(element(x, "image"))
 
     def decode(self, data: bytes) -> np.ndarray:
         """Decode one image. Raises ``InvalidInput`` for everything that is none."""
         try:
-            return self._decode(_plain(data))
+            return self._decode(plain(data, MAGIC))
         except (InvalidInput, MemoryError):
             raise
         except Exception as error:
@@ -115,24 +114,6 @@ def _in_mode(images: Any, image: Any, mode: str) -> Any:
         # 16-bit greys: keep the high byte, where convert() would clip to white
         image = images.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     return image if image.mode == mode else image.convert(mode)
-
-
-def _encoded(x: np.ndarray) -> bytes:
-    if x.size != 1:
-        raise InvalidInput(f"one image per example, not {x.size}")
-    return as_bytes(x.reshape(-1)[0])
-
-
-def _plain(data: bytes) -> bytes:
-    """Return the image's bytes; JSON can only carry them as base64 (or a data URL)."""
-    if data.startswith(MAGIC):
-        return data
-    if data.startswith(b"data:"):
-        data = data.partition(b",")[2]
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return data
 
 
 @dataclass(slots=True)

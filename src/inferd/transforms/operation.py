@@ -230,6 +230,7 @@ def pick(flow: Flow, named: str | None, fits: Callable[[Draft], bool]) -> list[s
         if named not in flow:
             raise StepError(f"there is no tensor {named!r} here", help=nearest(named, flow))
         return [named]
+    flow = {name: draft for name, draft in flow.items() if draft.of is None}
     if len(flow) == 1:
         return list(flow)
     found = [name for name, draft in flow.items() if fits(draft)]

@@ -7,13 +7,39 @@ the rows (``make docs``).
 
 from __future__ import annotations
 
-from inferd.transforms import category, image, labels, numeric, pad, ranking, scores, shape, text
+from inferd.transforms import (
+    audio,
+    category,
+    image,
+    labels,
+    mel,
+    numeric,
+    pad,
+    ranking,
+    scores,
+    shape,
+    text,
+    voice,
+)
 from inferd.transforms.operation import POSTPROCESS, PREPROCESS, Transform
 from inferd.transforms.parameter import INPUT, OUTPUT, Parameter
 
 TRANSFORMS: dict[str, Transform] = {
     row.name: row
-    for module in (numeric, category, shape, pad, image, text, scores, ranking, labels)
+    for module in (
+        numeric,
+        category,
+        shape,
+        pad,
+        image,
+        audio,
+        mel,
+        voice,
+        text,
+        scores,
+        ranking,
+        labels,
+    )
     for row in module.TRANSFORMS
 }
 """Every transform by name."""

@@ -302,3 +302,12 @@ def test_shapes_are_remembered_without_end_in_sight():
         answer = RESPONSE.FromString(both.encode({"y": np.zeros((1, size), np.float32)}))
         assert answer.outputs[0].shape[1] == size
     assert len(both._heads) <= 256
+
+
+def test_an_input_that_has_a_default_may_be_left_out():
+    inputs = [("x", "FP32", [-1, 2]), ("scale", "INT64", [-1], {"default": 2})]
+    x, scale = np.ones((1, 2), np.float32), np.ones(1, np.int64)
+
+    assert list(codec(inputs).decode(request(x=("FP32", x))).inputs) == ["x"]
+    with pytest.raises(InvalidInput, match="input 'x' is missing"):
+        codec(inputs).decode(request(scale=("INT64", scale)))

@@ -80,3 +80,12 @@ def test_a_version_that_is_no_number_has_none():
 
     assert spec.name == "m"
     assert spec.WhichOneof("version_choice") is None
+
+
+def test_an_input_that_has_a_default_may_be_left_out():
+    optional = signature([("a", "FP32", [-1, 2]), ("b", "INT64", [-1], {"default": 2})])
+    subject = PredictCodec(optional, BatchPlan(), "m", "3")
+
+    assert list(subject.decode(request(a=A)).inputs) == ["a"]
+    with pytest.raises(InvalidInput, match="input 'a' is missing"):
+        subject.decode(request(b=B))

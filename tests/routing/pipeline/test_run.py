@@ -564,3 +564,20 @@ def test_real_models_give_what_they_give_alone(tmp_path, executor):
     assert whole.outputs["all"].shape == (10, 3, 4)
     assert np.array_equal(whole.outputs["all"][:, 1], expected)
     assert all(step.timings is not None for r in single for step in r.timings.steps)
+
+
+def test_what_a_request_leaves_out_is_its_default_for_every_row(tmp_path):
+    text = """
+        inputs: {x: {dtype: float32, shape: [2]}, scale: {default: 3}}
+        steps:
+          a: {model: a, inputs: {x: x, scale: scale}, when: scale > 2}
+        outputs: {y: {from: a.y, default: [0, 0]}}
+    """
+    callee = model("x: float32 2, scale: float32", "y: float32 2")
+    servable = Plain(lambda i: {"y": i["x"] * i["scale"][:, None]})
+    subject = pipeline(tmp_path, text, {"a": callee}, {"a": servable})
+    x = np.array([[1, 2], [3, 4]], np.float32)
+
+    assert ask(subject, x=x).outputs["y"].tolist() == (x * 3).tolist()
+    given = ask(subject, x=x, scale=np.array([4, 1], np.float32))
+    assert given.outputs["y"].tolist() == [[4, 8], [0, 0]]

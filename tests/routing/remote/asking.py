@@ -20,9 +20,8 @@ def run(coroutine):
 
 def spec_of(*urls, name="work", **more):
     found = [parse_url(url) for url in urls]
-    return ServiceSpec(
-        name, tuple(endpoint for endpoint, _ in found), found[0][1], more.pop("model", name), **more
-    )
+    protocol, model = more.pop("protocol", found[0][1]), more.pop("model", name)
+    return ServiceSpec(name, tuple(endpoint for endpoint, _ in found), protocol, model, **more)
 
 
 def descriptors():

@@ -138,8 +138,8 @@ class Replica(Peer):
 
 @contextlib.asynccontextmanager
 async def replicas(*moods):
-    """Run replicas for the length of a block."""
-    made = [Replica(mood) for mood in moods]
+    """Run replicas for the length of a block: made as they are, or by their moods."""
+    made = [mood if isinstance(mood, Replica) else Replica(mood) for mood in moods]
     servers = []
     for replica in made:
         server = await asyncio.start_server(replica.serve, "127.0.0.1", 0)

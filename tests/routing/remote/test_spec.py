@@ -3,7 +3,17 @@
 import pytest
 
 from inferd.core.errors import ConfigError
-from inferd.routing.remote.spec import GRPC, HTTP, Endpoint, ServiceSpec, parse_url, read_deployment
+from inferd.routing.remote.spec import (
+    EMBED,
+    GENERATE,
+    GRPC,
+    HTTP,
+    OPENAI,
+    Endpoint,
+    ServiceSpec,
+    parse_url,
+    read_deployment,
+)
 
 
 @pytest.fixture
@@ -51,6 +61,29 @@ def test_everything_that_can_be_said(read, tmp_path):
     assert (spec.connections, spec.refresh, spec.tls.ca) == (5, 1.0, tmp_path / "ca.pem")
     assert spec.headers == (("Authorization", "Bearer abc"),)
     assert "abc" not in repr(spec)
+
+
+def test_an_engine(read, monkeypatch):
+    monkeypatch.setenv("ENGINE_KEY", "hush")
+    spec = read(
+        """
+        services:
+          chat:
+            protocol: openai
+            url: [http://h1:8000/v1, https://h2/v1/]
+            key: ${ENGINE_KEY}
+            headers: {X-Team: a}
+          vectors: {protocol: openai, url: 'http://h1:8000/v1', model: mini, task: embed}
+        """
+    )
+    chat, vectors = spec["chat"], spec["vectors"]
+
+    assert chat.endpoints == (Endpoint("h1", 8000, False, "/v1"), Endpoint("h2", 443, True, "/v1"))
+    assert (chat.protocol, chat.model, chat.task) == (OPENAI, "", GENERATE)
+    assert (vectors.model, vectors.task, vectors.key) == ("mini", EMBED, None)
+    assert chat.sent == (("X-Team", "a"), ("Authorization", "Bearer hush"))
+    assert vectors.sent == ()
+    assert "hush" not in repr(chat)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +139,12 @@ def test_a_password_in_an_address_is_refused_and_not_shown():
         ("{url: 'http://h:1', headers: {Host: x}}", "no header that can be set"),
         ("{url: 'http://h:1', headers: {A: \"b\\nc\"}}", "text of one line"),
         ("http://h:1", "must be a mapping"),
+        ("{url: 'http://h:1', task: embed}", "task: is said by the other side"),
+        ("{url: 'http://h:1', key: a b}", "key: must be 1 to"),
+        ("{url: 'http://h:1', key: a, headers: {authorization: b}}", "which the key is sent as"),
+        ("{url: 'http://h:1', protocol: openai, task: paint}", "task: must be generate or embed"),
+        ("{url: 'http://h:1', protocol: openai, version: 2}", "version: engines have no versions"),
+        ("{url: 'grpc://h:1', protocol: openai}", "is openai, and the addresses are of grpc"),
     ],
     ids=str,
 )

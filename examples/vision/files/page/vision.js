@@ -4,6 +4,8 @@ const at = (id) => document.getElementById(id)
 const DIRECT = ["image/png", "image/jpeg"] // other kinds travel in JSON
 let asking = null
 
+at("shown").addEventListener("error", () => (at("shown").hidden = true)) // it is no picture; the server says so
+
 /** Shows a picture, asks what is in it, and shows the answer. A newer picture gives up an older one. */
 async function show(file, name) {
   asking?.abort()
@@ -12,7 +14,7 @@ async function show(file, name) {
   at("shown").src = URL.createObjectURL(file)
   at("shown").alt = `Your picture: ${name}`
   at("caption").textContent = name
-  at("picture").hidden = false
+  at("picture").hidden = at("shown").hidden = false
   at("bars").replaceChildren()
   status(at("status"), "Looking …", "busy")
   const begin = performance.now()
@@ -24,6 +26,7 @@ async function show(file, name) {
       rows: label.map((name, i) => ({ name, value: score[i], text: `${(100 * score[i]).toFixed(1)} %` })),
       most: 1,
     })
+    at("answer").scrollIntoView({ block: "nearest" }) // on a phone it is below what is seen
     status(at("status"), `Answered in ${Math.round(performance.now() - begin)} ms.`)
   } catch (error) {
     if (mine !== asking) return // a newer picture is being asked about

@@ -34,26 +34,33 @@ class Events:
         self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._size = 0
+        self._held = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take bytes; yield the data of every event that they complete; raises ``InvalidInput``."""
         self._rest.append(chunk)
+        self._held += len(chunk)
         if b"\n" not in chunk and b"\r" not in chunk and len(self._rest) < _JOIN:
+            self._bounded()
             return  # a long line is put together once, not with each of its parts
         whole = b"".join(self._rest)
         held = whole.endswith(b"\r")  # perhaps half of a line's end
         lines = (whole[:-1] if held else whole).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *done, rest = lines.split(b"\n")
         self._rest = [rest + b"\r" if held else rest]
+        self._held = len(self._rest[0])
         for line in done:
             if line.startswith(b"data:"):
                 part = line[5:].removeprefix(b" ")
                 self._data.append(part)
-                self._size += len(part)
+                self._size += len(part) + 1
             elif not line and self._data:
                 data, self._data, self._size = b"\n".join(self._data), [], 0
                 yield data
-        if self._size + len(self._rest[0]) > self._most:
+        self._bounded()
+
+    def _bounded(self) -> None:
+        if self._size + self._held > self._most:
             raise InvalidInput(f"an event is longer than {self._most} bytes")
 
 

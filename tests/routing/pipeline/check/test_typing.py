@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.routing.pipeline.written import batched, function, model, read
@@ -5,6 +7,7 @@ from tests.routing.pipeline.written import batched, function, model, read
 from inferd.core.errors import ConfigError
 from inferd.core.tensor import BYTES, FP32, UINT8
 from inferd.routing.pipeline.check.typing import plan
+from inferd.routing.pipeline.plan import Callee
 from inferd.routing.pipeline.spec import Ref, Value
 
 OCR = """\
@@ -395,3 +398,39 @@ def test_a_wrong_transform_is_named_with_file_and_line(tmp_path):
 
 def test_references_are_kept_by_value_wherever_they_stand(ocr):
     assert Ref("detect", "boxes", "here") == Ref("detect", "boxes", "there")
+
+
+OPTIONAL = """\
+inputs:
+  x: {dtype: float32, shape: [2]}
+  scale: {default: %s}
+steps:
+  a: {model: m, inputs: {x: x, scale: scale}}
+outputs: {y: a.y}
+"""
+
+
+def test_the_default_of_an_input_is_of_the_type_that_takes_it(tmp_path):
+    callee = model("x: float32 2, scale: int64 1", "y: float32 2")
+    found = plan(read(tmp_path, OPTIONAL % 3), {"a": callee})
+
+    assert [spec.default for spec in found.signature.inputs] == [None, 3]
+    with pytest.raises(
+        ConfigError, match=r"pipeline.yaml:3: the input 'scale' is int64\[1\], and the"
+    ):
+        plan(read(tmp_path, OPTIONAL % "1.5"), {"a": callee})
+
+
+def test_what_has_a_default_need_not_be_fed(tmp_path):
+    text = "inputs: [x]\nsteps:\n  a: {model: m, inputs: {x: x}%s}\noutputs: {y: a.y}\n"
+    whole = model("x: float32 2, scale: int64 1", "y: float32 2").signature
+    x, scale = whole.inputs
+    spared = replace(whole, inputs=(x, replace(scale, default=2)))
+    plain = replace(whole, inputs=(x,))
+
+    found = plan(read(tmp_path, text % ""), {"a": Callee(spared)})
+    assert [spec.name for spec in found.signature.inputs] == ["x"]
+    for callee in (Callee(spared, fallback=plain), Callee(plain, fallback=spared)):
+        plan(read(tmp_path, text % ", fallback: {model: n}"), {"a": callee})
+    with pytest.raises(ConfigError, match="nothing feeds the input 'scale'"):
+        plan(read(tmp_path, text % ""), {"a": Callee(whole)})

@@ -206,3 +206,26 @@ def test_no_text_raises_anything_but_a_config_error(text):
     values = {ref: np.float32(1) for ref in condition.refs}
     with contextlib.suppress(ModelFailed, InvalidInput):
         assert condition.test(values) in (True, False)
+
+
+WAV = b"RIFF\xa4\xff" + bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "wanted"),
+    [
+        ("len(audio) > 0", b"", False), ("len(audio) > 0", WAV, True), ("len(audio) == 106", WAV, True),
+        ("audio != ''", b"", False), ("audio != ''", WAV, True), ("'RIFF' in audio", WAV, True),
+        ("len(audio) == 1", "é".encode(), True), ("audio in ['é', 'e']", "é".encode(), True),
+        ("audio", b"", False), ("not audio", WAV, False),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else str(value),
+)  # fmt: skip
+def test_a_file_is_compared_and_measured_as_it_is(text, value, wanted):
+    assert check(text, audio=text_array(value).reshape(())) is wanted
+    assert check(text, audio=value) is wanted
+
+
+def test_a_text_that_no_value_can_be_is_refused():
+    with pytest.raises(ConfigError, match="no valid text"):
+        parse("name == '\\ud800'")

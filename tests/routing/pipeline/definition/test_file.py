@@ -87,6 +87,30 @@ def test_inputs_say_as_much_as_they_like(whole):
     assert (lang.dtype, lang.shape, lang.content) == (None, None, None)
 
 
+OPTIONAL = """\
+inputs:
+  sound: {dtype: bytes, content: audio, default: ""}
+  scale: {default: %s}
+steps: {s: {model: m, inputs: {x: sound, y: scale}}}
+outputs: {y: s.y}
+"""
+
+
+def test_an_input_may_have_a_default(tmp_path):
+    sound, scale = read(tmp_path, OPTIONAL % "[1, 2]").inputs
+
+    assert (sound.content, sound.default) == ("audio", Constant("", f"{tmp_path / FILE}:2"))
+    assert scale.default.value == [1, 2]
+
+
+@pytest.mark.parametrize("value", ["", "{a: 1}", "2020-01-01"], ids=["nothing", "mapping", "date"])
+def test_a_default_is_a_constant(tmp_path, value):
+    with pytest.raises(
+        ConfigError, match=r"pipeline.yaml:3: inputs.scale.default: .* is no constant"
+    ):
+        read(tmp_path, OPTIONAL % value)
+
+
 def test_inputs_may_be_a_list_of_names(tmp_path):
     spec = read(
         tmp_path,

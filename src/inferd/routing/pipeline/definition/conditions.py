@@ -334,7 +334,7 @@ def _kind(value: Any) -> str:
 
 def _encoded(text: str) -> bytes:
     try:
-        return text.encode()
+        return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         raise _Refused(f"has a constant that is no valid text: {_short(repr(text))}") from None
 

@@ -1,0 +1,107 @@
+"""What the held-out headlines say of the classifiers, and of word lists without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from examples.financial_sentiment import data, train
+from examples.financial_sentiment.topicwords import TOPICS
+
+SURE = 0.05
+"""VADER's own bound: a compound score beyond it is a polarity."""
+
+CALM = 0.2
+"""SnowNLP says how probable it is that a text is positive; so far from one half is no polarity."""
+
+BASELINES = {"en": "VADER", "zh": "SnowNLP"}
+
+
+def embedder(encoder: Any) -> Callable[[Sequence[str]], np.ndarray]:
+    """Return what asks a loaded model for one vector for each text."""
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        return np.asarray(encoder.predict(list(texts)), np.float32)
+
+    return embed
+
+
+def measure(made: train.Trained) -> dict[str, Any]:
+    """Return all figures of one language on its held-out headlines."""
+    held = data.headlines("held_out", made.language)
+    texts = [h.text for h in held]
+    truth = [h.sentiment for h in held]
+    features = train.polarity_features(texts, made.tone)
+    said = made.polarity.fitted.predict(features).tolist()
+    topics = made.topic.fitted.predict(train.topic_features(texts, made.tone, made.embed)).tolist()
+    tone = np.array(made.tone.labels)[made.tone.scores(texts).argmax(1)].tolist()
+    rated, ratings = zip(*made.unseen[train.REAL :], strict=True)
+    on_rated = made.polarity.fitted.predict(train.polarity_features(rated, made.tone))
+    return {
+        "headlines": len(held),
+        "trained_on": len(data.headlines("training", made.language)),
+        "sentiment": train.figures(truth, said, data.SENTIMENTS),
+        "baseline": {
+            "name": BASELINES[made.language],
+            **train.figures(truth, baseline(texts, made.language), data.SENTIMENTS),
+        },
+        "direction_words_alone": train.figures(
+            truth, train.by_cues(texts, made.language), data.SENTIMENTS
+        ),
+        "real_sentences_alone": train.figures(truth, tone, data.SENTIMENTS),
+        "cross_validated": round(made.polarity.validated, 4),
+        "tone_on_real_sentences": round(made.tone.accuracy, 4),
+        "sentiment_on_real_sentences": round(float((on_rated == np.array(ratings)).mean()), 4),
+        "real_sentences": made.tone.sentences,
+        "topic": train.figures([h.topic for h in held], topics, TOPICS),
+        "topic_cross_validated": round(made.topic.validated, 4),
+    }
+
+
+def baseline(texts: Sequence[str], language: str) -> list[str]:
+    """Return what the common word list of a language says: VADER in English, SnowNLP in Chinese."""
+    return _vader(texts) if language == "en" else _snownlp(texts)
+
+
+def _vader(texts: Sequence[str]) -> list[str]:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    analyzer = SentimentIntensityAnalyzer()
+    scores = [analyzer.polarity_scores(text)["compound"] for text in texts]
+    return ["positive" if s >= SURE else "negative" if s <= -SURE else "neutral" for s in scores]
+
+
+def _snownlp(texts: Sequence[str]) -> list[str]:
+    from snownlp import SnowNLP
+
+    scores = [SnowNLP(text).sentiments - 0.5 for text in texts]
+    return ["positive" if s > CALM else "negative" if s < -CALM else "neutral" for s in scores]
+
+
+def told(found: dict[str, Any]) -> str:
+    """Return the figures as a table for a terminal."""
+    lines = []
+    for language, of in found.items():
+        lines.append(f"{language}: {of['headlines']} held-out headlines, accuracy and macro-F1")
+        for title, key in (
+            ("sentiment, as served", "sentiment"),
+            (f"sentiment, {of['baseline']['name']}", "baseline"),
+            ("sentiment, direction words untrained", "direction_words_alone"),
+            ("sentiment, real sentences alone", "real_sentences_alone"),
+            ("topic, as served", "topic"),
+        ):
+            lines.append(f"  {title:<38} {of[key]['accuracy']:.3f}  {of[key]['macro_f1']:.3f}")
+        lines += ["  confusion (rows: labelled, columns: said)", _matrix(of["sentiment"])]
+    return "\n".join(lines)
+
+
+def _matrix(figures: dict[str, Any]) -> str:
+    labels = figures["labels"]
+    rows = [" " * 14 + "".join(f"{label:>10}" for label in labels)]
+    rows += [
+        f"    {label:<10}" + "".join(f"{n:>10}" for n in counts)
+        for label, counts in zip(labels, figures["confusion"], strict=True)
+    ]
+    return "\n".join(rows)

@@ -1,0 +1,1 @@
+"""Text generation: directories as the builder of onnxruntime-genai writes them, batched continuously."""
