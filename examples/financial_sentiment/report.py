@@ -252,7 +252,7 @@ def _table(title: str, rows: list[dict[str, Any]], columns: Sequence[str]) -> st
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:+.2f}"
+        return f"{round(value, 2) + 0.0:+.2f}"  # no minus before a zero
     return "" if value is None else str(value)
 
 

@@ -76,7 +76,10 @@ def kept(name: str, digest: str, make: Callable[[Path], None], cache: Path | Non
 
 
 def place(source: Path, target: Path) -> None:
-    """Put a copy of a file or folder at ``target``; large files share their bytes where they can."""
+    """Put a copy of a file or folder at ``target``; large files share their bytes where they can.
+
+    Not those beside an ONNX model (``.data``): such a file is refused where it has a second name.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, copy_function=_linked, dirs_exist_ok=True)
@@ -85,6 +88,9 @@ def place(source: Path, target: Path) -> None:
 
 
 def _linked(source: str | Path, target: str | Path) -> None:
+    if Path(source).suffix == ".data":
+        shutil.copyfile(source, target)
+        return
     try:
         Path(target).hardlink_to(source)
     except OSError:

@@ -20,6 +20,7 @@ import onnxruntime
 from examples.kit.prepare import progress
 from examples.recommender import metrics, models
 from examples.recommender.data import LIKED, MovieLens, Ratings
+from examples.recommender.files.liking import latest_most
 
 STEPS = ("steps", "catalogue", "diverse", "liking")
 MODELS = ("interest", "retrieve", "rank")
@@ -60,7 +61,9 @@ class Asked:
         self._models = {m: session(folder / m / "1" / f"{m}.onnx") for m in MODELS}
 
     def _run(self, name: str, **inputs: np.ndarray) -> list[np.ndarray]:
-        return [out[0] for out in self._models[name].run(None, {k: v[None] for k, v in inputs.items()})]
+        return [
+            out[0] for out in self._models[name].run(None, {k: v[None] for k, v in inputs.items()})
+        ]
 
     def __call__(
         self, history: Sequence[int], ratings: Sequence[float], *, k: int = metrics.CUT,
@@ -73,16 +76,18 @@ class Asked:
         )  # fmt: skip
         nothing = np.empty((0, 8))
         seen = self._steps.behaviour(**read, likes=[], found=nothing, sure=nothing)
-        past = {"history": seen["history"], "weights": seen["weights"]}
+        history, weights = seen["history"], seen["weights"]
         if seen["known"]:
-            (interest,) = self._run("interest", **past)
+            (interest,) = self._run("interest", history=history, weights=weights)
             found, affinity = self._run("retrieve", interest=interest, allowed=seen["allowed"])
-            scores, because = self._run("rank", **past, candidates=found, affinity=affinity)
+            scores, because = self._run(
+                "rank", history=history, weights=weights, candidates=found, affinity=affinity
+            )
         else:
             new = self._steps.newcomer(seen["allowed"], age, gender)
             found, scores, because = new["candidates"], new["scores"], new["because"]
         choice = self._steps.choose(
-            found, scores, because, **past, allowed=seen["allowed"], age=age, gender=gender,
+            found, scores, because, history, seen["ratings"], seen["allowed"], age=age, gender=gender,
             notes=seen["notes"], k=k, threshold=0.0, diversity=diversity,
         )  # fmt: skip
         return {**choice, "retrieved": found}
@@ -139,10 +144,12 @@ def measure(
         for case in progress(everybody, "evaluating"):
             seen, person = case.history, data.people[case.person]
             row = counts[case.person]
-            few = np.zeros_like(row)
+            few, fresh = np.zeros_like(row), np.zeros_like(row)
             few[seen[-FEW:]] = row[seen[-FEW:]]
+            fresh[seen] = latest_most(case.ratings)
             add("popularity", case, best(popular, seen))
             add("item neighbours", case, best(row @ near, seen))
+            add("item neighbours, latest most", case, best(fresh @ near, seen))
             answered = ask(seen, case.ratings)
             add("retrieval alone", case, answered["retrieved"])
             add("pipeline", case, answered["films"])

@@ -20,6 +20,7 @@ from examples.kit.prepare import application, kept, made_from, need, options, pl
 from examples.recommender import data as source
 from examples.recommender import evaluate, metrics, models
 from examples.recommender.data import MovieLens, Ratings
+from examples.recommender.files.liking import latest_most
 
 NAME = "recommender"
 HERE = Path(__file__).parent
@@ -27,9 +28,13 @@ FILES = HERE / "files"
 KIT_PAGE = HERE.parent / "kit" / "page"
 NEEDED = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnxruntime"}
 
+CANDIDATES = 200
+"""So many films are retrieved for the ranking."""
+
 NEIGHBOURS = (20, 50, 100, 200)
 PENALTIES = (100.0, 300.0, 1000.0)
-"""What is tried for item neighbours and item weights; validation chooses."""
+MIXES = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""What is tried for item neighbours, item weights, and how much affinity counts; validation chooses."""
 
 
 def build(out: Path, cache: Path | None = None) -> Path:
@@ -60,9 +65,7 @@ def _is_source(path: Path) -> bool:
 
 def copy_files(folder: Path) -> None:
     """Put the files of the application into its folder."""
-    shutil.copytree(
-        FILES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(FILES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def make(folder: Path, wheel: Path) -> None:
@@ -119,10 +122,13 @@ def _train(data: MovieLens, ratings: Ratings, penalty: float) -> tuple:
 
 
 def tune(data: MovieLens, train: Ratings) -> dict:
-    """Choose by the last fifth of what may be trained on: neighbours, penalty, and how scores blend."""
+    """Choose by the last fifth of what may be trained on; nothing of it is in what is served."""
     first, rest = source.split(train)
     counts = models.table(first, len(data.people), data.size)
     wanted = evaluate.cases(first, rest)
+    fresh = np.zeros_like(counts)
+    for case in wanted:
+        fresh[case.person, case.history] = latest_most(case.ratings)
 
     def recall(scores: np.ndarray) -> float:
         lists = [(evaluate.best(scores[c.person], c.history), c.liked) for c in wanted]
@@ -130,38 +136,29 @@ def tune(data: MovieLens, train: Ratings) -> dict:
 
     with step("choosing by validation"):
         neighbours = max(NEIGHBOURS, key=lambda n: recall(counts @ models.neighbours(counts, n)))
-        penalty = max(PENALTIES, key=lambda p: recall(counts @ models.item_weights(counts, p)))
+        penalty = max(PENALTIES, key=lambda p: recall(fresh @ models.item_weights(counts, p)))
     with step("training for validation"):
-        trained = _train(data, first, penalty)
-    return {"neighbours": neighbours, "penalty": penalty, "blend": _blend(counts, wanted, *trained)}
+        towers, weights = _train(data, first, penalty)
+    affinity, together = towers.affinity(fresh), fresh @ weights
+    mix = max(MIXES, key=lambda m: recall(together + m * affinity))
+    slope, constant = _likely(wanted, together + mix * affinity, affinity)
+    return {"neighbours": neighbours, "penalty": penalty, "blend": [mix, slope, constant]}
 
 
-def _blend(counts: np.ndarray, wanted: list[evaluate.Case], towers, weights) -> list[float]:
-    """Return how affinity and item weights make a score: how likely a candidate is liked later."""
-    import torch
-
-    from examples.recommender import tower
-
-    retrieve = tower.Retrieve(towers.vectors().detach())
+def _likely(wanted: list[evaluate.Case], scores: np.ndarray, affinity: np.ndarray) -> list[float]:
+    """Return slope and constant that make of a candidate's score how likely it is liked later."""
     features, labels = [], []
     for case in wanted:
-        row = torch.from_numpy(counts[case.person][None])
-        allowed = torch.ones(row.shape, dtype=torch.bool)
-        allowed[0, [0, *case.history]] = False
-        with torch.inference_mode():
-            one = torch.from_numpy(case.history[None])
-            found, affinity = retrieve(towers(one, row[:, case.history]), allowed)
-        films = found[0].numpy()
-        together = counts[case.person] @ weights[:, films]
-        features.append(np.column_stack([affinity[0].numpy(), together]))
-        labels.append(np.isin(films, list(case.liked)))
-    return models.logistic(np.concatenate(features), np.concatenate(labels)).tolist()
+        found = evaluate.best(affinity[case.person], case.history, CANDIDATES)
+        features.append(scores[case.person, found])
+        labels.append(np.isin(found, list(case.liked)))
+    return models.logistic(np.concatenate(features)[:, None], np.concatenate(labels)).tolist()
 
 
 def _export(folder: Path, trained: tuple, blend: Sequence[float]) -> None:
     from examples.recommender import tower
 
-    for one in tower.exports(*trained, blend):
+    for one in tower.exports(*trained, blend, CANDIDATES):
         file = folder / one.name / "1" / f"{one.name}.onnx"
         file.parent.mkdir(parents=True)
         tower.export(one, file, evaluate.answer)
@@ -190,7 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     given = options("Prepare the film recommender.", ".recommender", arguments)
     build(given.out, given.cache)
-    print('python -m examples.recommender.client --like "Toy Story" --like Alien   # once it is served')
+    print(
+        'python -m examples.recommender.client --like "Toy Story" --like Alien   # once it is served'
+    )
     return 0
 
 

@@ -21,10 +21,9 @@ WIDTH = 64
 """Numbers in a vector. The last is the film's bias, and 1 in the interest vector."""
 
 EPOCHS, PEOPLE_AT_ONCE, RATE, DECAY, DROPOUT = 40, 64, 6e-3, 1e-4, 0.3
-SHOWN = (0.1, 0.9)
-"""Which share of a history is shown in training: so few films are enough later too."""
+SHOWN = (0.03, 0.9)
+"""Which share of a history is shown in training, small ones as often as large: few films are enough then."""
 
-CANDIDATES = 200
 OPSET = 17
 CLOSE = 1e-4
 """The most that an exported file may differ."""
@@ -65,9 +64,22 @@ class Towers(nn.Module):
         """Return the affinity to all films of people whose histories are rows [N, films + 1]."""
         return self._interest(counts @ self.seen.weight, counts) @ self.vectors().T
 
+    def affinity(self, counts: np.ndarray) -> np.ndarray:
+        """Return ``scores`` as ``Retrieve`` gives them."""
+        with torch.inference_mode():
+            return spread(self.scores(torch.from_numpy(counts))).numpy()
+
+
+def spread(scores: torch.Tensor) -> torch.Tensor:
+    """Return scores [N, films + 1] less their mean, over their deviation; place 0 is no film."""
+    middle = scores[:, 1:].mean(1, keepdim=True)
+    wide = (scores[:, 1:] - middle).square().mean(1, keepdim=True).sqrt()
+    return (scores - middle) / wide
+
 
 def train(counts: np.ndarray, genres: np.ndarray, seed: int = 0) -> Towers:
     """Train the towers on a table of people and films that holds how much each rating counts."""
+    torch.set_num_threads(1)  # these are small tables: more threads wait for each other
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     rows = torch.from_numpy(counts[counts.any(axis=1)])
@@ -90,7 +102,7 @@ def train(counts: np.ndarray, genres: np.ndarray, seed: int = 0) -> Towers:
 def _loss(towers: Towers, rows: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     """Show a part of each history; the rest of it should be likelier than all other films."""
     low, high = SHOWN
-    share = low + (high - low) * torch.rand(len(rows), 1, generator=chance)
+    share = low * (high / low) ** torch.rand(len(rows), 1, generator=chance)
     shown = torch.rand(rows.shape, generator=chance) < share
     scores = towers.scores(rows * shown).masked_fill(shown & (rows > 0), -30.0)
     rest = rows * ~shown
@@ -101,19 +113,16 @@ def _loss(towers: Towers, rows: torch.Tensor, chance: torch.Generator) -> torch.
 class Retrieve(nn.Module):
     """Interest vector -> the films of largest affinity among those allowed, in its spread over all films."""
 
-    def __init__(self, vectors: torch.Tensor) -> None:
+    def __init__(self, vectors: torch.Tensor, candidates: int) -> None:
         super().__init__()
+        self.candidates = candidates
         self.register_buffer("vectors", vectors)
 
     def forward(
         self, interest: torch.Tensor, allowed: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        scores = interest @ self.vectors.T
-        real = scores[:, 1:]  # place 0 is no film
-        middle = real.mean(1, keepdim=True)
-        spread = (real - middle).square().mean(1, keepdim=True).sqrt()
-        scores = torch.where(allowed, (scores - middle) / spread, -1000.0)
-        best = scores.topk(CANDIDATES, dim=1)
+        scores = spread(interest @ self.vectors.T)
+        best = torch.where(allowed, scores, -1000.0).topk(self.candidates, dim=1)
         return best.indices, best.values
 
 
@@ -124,7 +133,7 @@ class Rank(nn.Module):
         super().__init__()
         self.size = len(weights)
         self.register_buffer("weights", weights.reshape(-1))
-        self.affinity, self.together, self.constant = (float(x) for x in blend)
+        self.mix, self.slope, self.constant = (float(x) for x in blend)
 
     def forward(
         self,
@@ -135,7 +144,7 @@ class Rank(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = self.weights[history[:, :, None] * self.size + candidates[:, None, :]]
         said = pairs * weights[:, :, None]
-        score = self.affinity * affinity + self.together * said.sum(1) + self.constant
+        score = self.slope * (said.sum(1) + self.mix * affinity) + self.constant
         return torch.sigmoid(score), history.gather(1, said.argmax(1))
 
 
@@ -150,14 +159,16 @@ class Export:
     example: tuple[torch.Tensor, ...]
 
 
-def exports(towers: Towers, weights: np.ndarray, blend: Sequence[float]) -> list[Export]:
+def exports(
+    towers: Towers, weights: np.ndarray, blend: Sequence[float], candidates: int
+) -> list[Export]:
     """Return the three models of the pipeline."""
     size = len(weights)
     chance = torch.Generator().manual_seed(1)
     history = torch.randint(1, size, (3, 17), generator=chance)
     counts = torch.rand(3, 17, generator=chance)
     allowed = torch.rand(3, size, generator=chance) < 0.9
-    retrieve = Retrieve(towers.vectors().detach())
+    retrieve = Retrieve(towers.vectors().detach(), candidates)
     interest = towers(history, counts).detach()
     past = {"history": ("batch", "films"), "weights": ("batch", "films")}
     return [

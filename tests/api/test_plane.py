@@ -16,7 +16,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 PLANES = {DATA: None, CONTROL: control_plane}
 OTHERWISE = {
     "triton_index": 200, "triton_load": 403, "triton_unload": 403, "tfs_explain": 501,
-    "tfs_explain_label": 501,
+    "tfs_explain_label": 501, "openai_transcriptions": 415, "openai_translations": 415,
+    "model_pages": 404, "model_page": 404,
     **dict.fromkeys(("sm_models", "sm_load", "sm_model", "sm_unload", "sm_invoke_model"), 403),
 }  # fmt: skip
 """Doors that answer an empty object, or nothing, otherwise than with 400 and 200."""

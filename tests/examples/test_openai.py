@@ -11,7 +11,9 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import time
+import wave
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,59 @@ def test_the_page_shows_what_its_client_prints(base):
     assert out.getvalue().strip() == printed.strip()
 
 
+def speech(seconds):
+    """A WAV file of silence."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(2 * 8000 * seconds))
+    return out.getvalue()
+
+
+def test_the_page_shows_what_its_client_hears(client, tmp_path, monkeypatch):
+    code, printed = re.search(
+        r"```python\n(from pathlib .*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL
+    ).groups()
+    (tmp_path / "speech.wav").write_bytes(speech(2))
+    monkeypatch.chdir(tmp_path)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {"client": client})
+
+    assert out.getvalue().strip() == printed.strip()
+
+
+def test_the_pages_form_is_answered(base, tmp_path):
+    words = shlex.split(re.search(r"\$ (curl .* -F .*)", PAGE)[1])
+    (tmp_path / "speech.wav").write_bytes(speech(1))
+    words[1] = words[1].replace(ADDRESS, base)
+    answer = subprocess.run(
+        [words[0], "-s", *words[1:]], cwd=tmp_path, capture_output=True, check=True
+    )
+
+    assert answer.stdout == b"1 s, silence\n"
+
+
+def test_a_recording_of_some_megabytes_is_heard(client):
+    found = client.audio.transcriptions.create(model="ears", file=("a.wav", speech(300)))
+
+    assert found.text.endswith("299 s, 300 s, silence")
+
+
+def test_speech_that_cannot_be_written_as_asked_is_refused(client):
+    given = {"model": "ears", "file": ("a.wav", speech(1))}
+    for more in ({"response_format": "srt"}, {"include": ["logprobs"]}, {"temperature": 7}):
+        with pytest.raises(openai.BadRequestError) as bad:
+            client.audio.transcriptions.create(**given, **more)
+        assert bad.value.param == next(iter(more))
+    with pytest.raises(openai.BadRequestError, match="does not transcribe"):
+        client.audio.transcriptions.create(**{**given, "model": "parrot"})
+    with pytest.raises(openai.InternalServerError):
+        client.audio.transcriptions.create(model="ears", file=("a.wav", b"no sound"))
+
+
 def test_the_pages_command_is_answered(server):
     words = shlex.split(re.search(r"\$ (curl .*)", PAGE)[1])
     body = words[words.index("-d") + 1]
@@ -175,10 +230,10 @@ def test_completions_are_whole_or_streamed(client):
 
 
 def test_models_are_listed_and_found(client, base):
-    assert [m.id for m in client.models.list()] == ["parrot", "slow", "vectors"]
+    assert [m.id for m in client.models.list()] == ["ears", "parrot", "slow", "vectors"]
     assert client.models.retrieve("parrot").object == "model"
     with openai.OpenAI(base_url=f"{base}/openai/v1", api_key="any") as below:
-        assert [m.id for m in below.models.list()] == ["parrot", "slow", "vectors"]
+        assert [m.id for m in below.models.list()] == ["ears", "parrot", "slow", "vectors"]
         assert below.models.retrieve("slow").id == "slow"
         answer = below.chat.completions.create(model="parrot", messages=HI, max_tokens=1)
         assert answer.choices[0].message.content == "user: "

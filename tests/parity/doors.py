@@ -37,6 +37,8 @@ class Door:
     task = "tensors"
     held = "held"
     """The model that waits while it is held, asked by ``subject("held")``."""
+    teller = "teller"
+    """The model that answers in pieces."""
 
     def __init__(self, server):
         self.server = server

@@ -42,16 +42,18 @@ SIGNATURES = {
     "held": _ROWS,
     "broken": _ROWS,
     "teller": ({"prompt": ("BYTES", (-1,))}, {"text": ("BYTES", (-1,))}),
+    "hears": ({"audio": ("BYTES", (-1,))}, {"text": ("BYTES", (-1,))}),
     "embeds": ({"text": ("BYTES", (-1,))}, {"vector": ("FP32", (-1, 4))}),
 }
 """Inputs and outputs of each model: name to (datatype, shape). Without axes: not batched."""
 
-PROCESSES = ("every", "held", "slow", "fails", "teller", "embeds", "echo-fp32")
+PROCESSES = ("every", "held", "slow", "fails", "teller", "hears", "embeds", "echo-fp32")
 """Models with a worker of their own; the rest run inside the server, to start in little time."""
 
 _DEFAULTS = {"plus": ", default: 7"}
 _MORE = {
     "teller": "task: generate\nversion_labels: {stable: 1}\nbatching: {max_size: 2}\n",
+    "hears": "task: transcribe\nversion_labels: {stable: 1}\nbatching: {max_size: 2}\n",
     "embeds": "task: embed\nversion_labels: {stable: 1}\nbatching: {max_size: 1}\n",
     "held": "batching: {max_size: 1}\n",
     "versioned": "version_labels: {stable: 1, canary: 2}\n",
@@ -164,26 +166,35 @@ CODE = textwrap.dedent(
             return np.array([list((word + bytes(4))[:4])], np.float32) / 7
 
 
+    def told(prompt):
+        # A chat makes a prompt of its conversation.
+        word = prompt[0].decode().removeprefix("user: ").partition("\\n")[0]
+        if word == "early":
+            raise ValueError("no such luck")
+        given, endless = 0, word.startswith("endless")
+        if endless:
+            (HERE / f"{word}-began").touch()
+        try:
+            for number in range(100000 if endless else 4):
+                if word == "late" and number == 2:
+                    raise ValueError("no such luck")
+                given += 1
+                yield f"{word} {number};"
+                if endless:
+                    time.sleep(0.001)
+        finally:
+            if endless:
+                (HERE / word).write_text(str(given))
+
+
     class Teller(Model):
         def predict(self, prompt, parameters=None):
-            # A chat makes a prompt of its conversation.
-            word = prompt[0].decode().removeprefix("user: ").partition("\\n")[0]
-            if word == "early":
-                raise ValueError("no such luck")
-            given, endless = 0, word.startswith("endless")
-            if endless:
-                (HERE / f"{word}-began").touch()
-            try:
-                for number in range(100000 if endless else 4):
-                    if word == "late" and number == 2:
-                        raise ValueError("no such luck")
-                    given += 1
-                    yield f"{word} {number};"
-                    if endless:
-                        time.sleep(0.001)
-            finally:
-                if endless:
-                    (HERE / word).write_text(str(given))
+            yield from told(prompt)
+
+
+    class Hears(Model):
+        def predict(self, audio, parameters=None):
+            yield from told(audio)
     """
 )
 

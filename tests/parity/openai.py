@@ -4,9 +4,9 @@ import base64
 import json
 
 import numpy as np
-from tests.parity.doors import HttpDoor, ask_json, json_asked
+from tests.parity.doors import HttpDoor, ask_json, json_asked, prompted
 from tests.parity.simple import text_of
-from tests.parity.wire import Refused, events
+from tests.parity.wire import Asked, Refused, events
 
 
 class OpenAI(HttpDoor):
@@ -121,6 +121,59 @@ class Completions(OpenAI):
 
     def delta(self, choice):
         return choice["text"]
+
+
+class Transcriptions(Completions):
+    """The recording that a model is asked is a text, as far as its bytes go."""
+
+    task = "transcribe"
+    verb = "audio/transcriptions"
+    field = "response_format"
+    held = teller = "hears"
+    boundary = "parity"
+
+    def subject(self, what, mark=1.0):
+        model, inputs = super().subject(what, mark)
+        return ("hears" if model == "teller" else model), inputs
+
+    def request(self, model, inputs, *, outputs=None, version=None, label=None):
+        place = f"@{version or label}" if version or label else ""
+        return self.form({"model": f"{model}{place}"}, self.text(inputs))
+
+    def form(self, fields, recording=None):
+        """Return a form of fields and, unless it is ``None``, a file."""
+        parts = [(f'name="{name}"', str(value)) for name, value in fields.items()]
+        if recording is not None:
+            parts.append(('name="file"; filename="a.wav"', recording))
+        lines = [
+            f"--{self.boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n{data}\r\n"
+            for head, data in parts
+        ]
+        body = "".join([*lines, f"--{self.boundary}--\r\n"]).encode("utf-8", "surrogateescape")
+        media = f"multipart/form-data; boundary={self.boundary}"
+        return Asked(f"/v1/{self.verb}", body, {"Content-Type": media})
+
+    def _with(self, **fields):
+        recording = None if not fields else "x"
+        reply = self.http.ask(self.form({"model": "hears", **fields}, recording))
+        return self.refuse(reply) if reply.status != 200 else reply
+
+    def read(self, reply, model, outputs):
+        return {"text": np.array([reply.json["text"].encode()], object)}
+
+    def whole(self, prompt):
+        found = self.predict("hears", prompted(prompt)).tensors["text"]
+        return found[0].decode()
+
+    def pieces(self, prompt):
+        asked = self.request("hears", prompted(prompt))
+        more = self.form({"model": "hears", "stream": "true"}, prompt)
+        for data in events(self.stream(asked._replace(body=more.body)), self.refuse):
+            found = json.loads(data)
+            if "error" in found:
+                raise Refused(found["error"]["code"], found["error"]["message"])
+            if found["type"] == "transcript.text.delta":
+                yield found["delta"]
 
 
 class Chat(Completions):

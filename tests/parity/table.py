@@ -30,6 +30,7 @@ DOORS = {
     "embeddings": openai.Embeddings,
     "completions": openai.Completions,
     "chat": openai.Chat,
+    "transcriptions": openai.Transcriptions,
 }
 
 

@@ -57,18 +57,20 @@ def test_a_request_whose_client_goes_away_while_it_waits_is_never_run(server, do
             until(lambda: server.waiting(door.held) == 0, 5, 0.005)
         assert door.ask("works").tensors
         assert not [run for run in server.runs(door.held) if run in (f"{mark:.1f}", f"e{mark}")]
-        assert not (server.folder / "models" / "teller" / "1" / f"endless-{mark}").exists()
+        assert not (server.folder / "models" / door.teller / "1" / f"endless-{mark}").exists()
         until(lambda: server.metrics()["inferd_cancelled_total"] > before, 5)
 
 
-@pytest.mark.parametrize("dialect", [n for n, door in DOORS.items() if door.task == "generate"])
+@pytest.mark.parametrize(
+    "dialect", [n for n, door in DOORS.items() if door.task in ("generate", "transcribe")]
+)
 def test_a_generation_whose_client_goes_away_is_stopped(server, doors, dialect):
     door, mark = doors[dialect], next(marks)
-    note = server.folder / "models" / "teller" / "1" / f"endless-{mark}"
+    note = server.folder / "models" / door.teller / "1" / f"endless-{mark}"
 
     sent = door.begin(*door.subject("held", mark))
     until(note.with_name(f"{note.name}-began").exists, 5, 0.005)
     sent.close()
 
     until(note.exists, 5, 0.005)
-    until(lambda: server.running("teller") == 0, 5, 0.005)
+    until(lambda: server.running(door.teller) == 0, 5, 0.005)

@@ -45,7 +45,8 @@ def test_a_failure_after_pieces_is_the_last_event(doors, dialect):
 
 @pytest.mark.parametrize("dialect", DOORS)
 def test_an_answer_in_pieces_is_counted_once(server, doors, dialect):
-    counted, before = requests(doors[dialect], "teller"), server.metrics()
+    door = doors[dialect]
+    counted, before = requests(door, door.teller), server.metrics()
 
     def grown():
         return server.metrics().get(counted, 0) - before.get(counted, 0)
@@ -58,14 +59,14 @@ def test_an_answer_in_pieces_is_counted_once(server, doors, dialect):
 
 @pytest.mark.parametrize("dialect", DOORS)
 def test_a_client_that_stops_reading_stops_the_generation(server, doors, dialect):
-    prompt = f"endless-p{next(marks)}"
-    note = server.folder / "models" / "teller" / "1" / prompt
+    prompt, teller = f"endless-p{next(marks)}", doors[dialect].teller
+    note = server.folder / "models" / teller / "1" / prompt
 
-    cancelled = server.metrics().get(requests(doors[dialect], "teller", 499), 0)
+    cancelled = server.metrics().get(requests(doors[dialect], teller, 499), 0)
 
     with meets(dialect, "stop"):
         if (dialect, "pieces") in LIMITS and dialect != "embeddings":  # only whole answers
-            sent = doors[dialect].begin("teller", prompted(prompt))
+            sent = doors[dialect].begin(teller, prompted(prompt))
             until(note.with_name(f"{prompt}-began").exists, 5, 0.005)
             sent.close()
         else:
@@ -73,6 +74,6 @@ def test_a_client_that_stops_reading_stops_the_generation(server, doors, dialect
             assert next(pieces).endswith(" 0;")
             pieces.close()
         until(note.exists, 5, 0.005)
-        until(lambda: server.running("teller") == 0, 5, 0.005)
-        gone = requests(doors[dialect], "teller", 499)
+        until(lambda: server.running(teller) == 0, 5, 0.005)
+        gone = requests(doors[dialect], teller, 499)
         until(lambda: server.metrics().get(gone, 0) == cancelled + 1, 5)

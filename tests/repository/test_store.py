@@ -14,6 +14,7 @@ class Formats:
 
     endings = frozenset({".onnx", ".pth", ".py"})
     markers = frozenset({"network.bin"})
+    tasks = {"torch": "classify"}
     runtimes = ("onnx", "torch", "python", "sagemaker")
 
     def __init__(self):
@@ -21,6 +22,8 @@ class Formats:
 
     def detect(self, artifact, *, model, runtime, options):
         self.asked.append((artifact.name, model, runtime, dict(options)))
+        if artifact.is_dir():
+            return "torch"
         if artifact.suffix == ".py":
             return "python"
         kind = {"x": "onnx", "t": "torch"}.get(artifact.read_text())
@@ -305,3 +308,19 @@ def test_a_model_yaml_that_means_nothing_for_a_pipeline_is_refused(tree, text, s
 def test_a_file_that_is_named_is_served_whatever_lies_beside_it(tree):
     root = tree({"pipeline.yaml": "", "m.onnx": "x"}, name="app")
     assert one(root / "m.onnx").runtime == "onnx"
+
+
+def test_a_runtime_says_what_its_models_are_for_unless_model_yaml_does(tree):
+    root = tree({"m/1/a.pth": "t", "n/1/a.pth": "t", "n/model.yaml": "task: embed\n", "o/1/a.onnx": "x"})
+    specs = {spec.name: spec.task for spec in scan([root], Formats())}
+
+    assert specs == {"m": "classify", "n": "embed", "o": None}
+
+
+def test_a_directory_may_be_the_artifact_as_a_whole(tree):
+    root = tree({"m/1/network.bin": "x", "m/1/other.onnx": "y", "m/1/words.txt": "z"})
+
+    (spec,) = scan([root], Formats())
+
+    assert spec.artifact == root / "m" / "1"
+    assert scan([root / "m" / "1"], Formats())[0].artifact == spec.artifact

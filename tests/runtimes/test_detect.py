@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.generators import generator
 
 from inferd.core.errors import ModelFileError
 from inferd.runtimes.detect import Detector, identify
@@ -350,3 +351,31 @@ def test_a_real_repository_is_scanned(tmp_path, torch_files, linear):
     assert [(s.name, s.version, s.runtime) for s in specs] == [
         ("iris", "1", "onnx"), ("net", "1", "torch"), ("pickled", "1", "torch"), ("program", "3", "torch"),
     ]  # fmt: skip
+
+
+def test_a_generator_is_a_directory_and_is_checked_as_a_whole(tmp_path):
+    folder = generator(tmp_path / "m")
+    assert detect(folder) == "genai" == detect(folder, "genai")
+
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelFileError, match=r"m/tokenizer\.json: cannot be read"):
+        detect(folder)
+    with pytest.raises(ModelFileError, match="model.yaml says `runtime: torch`"):
+        detect(generator(tmp_path / "n"), "torch")
+
+
+def test_a_speech_model_is_a_directory(tmp_path):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "model.bin").write_bytes(b"\x06\0\0\0\x0c\0WhisperSpec\0\x03\0\0\0")
+
+    assert detect(folder) == "whisper" == detect(folder, "whisper")
+    with pytest.raises(ModelFileError, match="model.yaml says `runtime: onnx`"):
+        detect(folder, "onnx")
+
+
+def test_a_directory_of_another_kind_is_refused(tmp_path):
+    assert "is not a file" in refusal(tmp_path).message
+    (tmp_path / "model.bin").write_bytes(b"\x06\0\0\0\x0f\0TransformerSpec\0")
+
+    assert "is not that of a Whisper model" in refusal(tmp_path).message

@@ -18,13 +18,17 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "transforms.md"
 
 BEFORE = {
     "cast", "normalize", "reshape", "pad", "impute", "one_hot", "decode_image", "resize",
-    "center_crop", "layout", "tokenize",
+    "center_crop", "layout", "tokenize", "decode_audio", "mono", "resample", "log_mel",
+    "voice_activity",
 }  # fmt: skip
 AFTER = {
     "softmax", "sigmoid", "argmax", "top_k", "labels", "threshold", "sort", "round",
     "decode_tokens",
 }  # fmt: skip
-SEEN_SINGLY = {"decode_image", "resize", "center_crop", "tokenize"}
+SEEN_SINGLY = {
+    "decode_image", "resize", "center_crop", "tokenize", "decode_audio", "mono", "resample",
+    "log_mel", "voice_activity",
+}  # fmt: skip
 
 
 def test_every_transform_is_there_with_its_scope() -> None:

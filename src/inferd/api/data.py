@@ -14,6 +14,7 @@ from inferd.api.loading import Loading
 from inferd.api.modelpages import model_page_doors
 from inferd.api.offload import Offload
 from inferd.api.openai import openai_doors
+from inferd.api.openai_audio import audio_doors
 from inferd.api.pieces import PiecesDoor
 from inferd.api.plane import Door, Observer, Plane, observe_nothing
 from inferd.api.reply import PredictingDoor
@@ -64,8 +65,8 @@ def data_plane(
     predict = PiecesDoor(simple, inference, PredictingDoor(simple, inference, clock))
     predicting: Predicting = {"predict": predict, **oip_predicting, **tf_predicting}
     doors: dict[str, Door] = {
-        **oip, **sagemaker, **tfserving, **openai_doors(inference, clock),
-        **model_page_doors(table, tfserving["kserve_alive"]),
+        **oip, **sagemaker, **tfserving, **model_page_doors(table, tfserving["kserve_alive"]),
+        **openai_doors(inference, clock), **audio_doors(inference, clock),
         "healthz": health.live,
         "readyz": health.ready,
         **{name: door.answer for name, door in predicting.items()},

@@ -67,6 +67,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("embeddings", "embeddings", _OPENAI),
     Dialect("completions", "completions", _OPENAI),
     Dialect("chat", "chat", _OPENAI),
+    Dialect("transcriptions", "transcriptions", _OPENAI),
 )  # fmt: skip
 
 DATATYPES = (
@@ -141,7 +142,7 @@ EXPECTED: dict[str, str] = {
 }
 """Operations that are refused, and the kind of error they are refused with in every dialect."""
 
-_TEXTS = "embeddings completions chat"
+_TEXTS = "embeddings completions chat transcriptions"
 _JSON = "simple oip client_json sagemaker sagemaker_lines sagemaker_runtime"
 _FILES = "sagemaker_lines sagemaker_csv sagemaker_npy sagemaker_npz"
 _CONTAINER = f"sagemaker {_FILES}"
@@ -200,6 +201,7 @@ def _limits() -> dict[tuple[str, str], Limit]:
         ("embeddings", "embed"),
         ("completions", "generate"),
         ("chat", "generate"),
+        ("transcriptions", "transcribe"),
     ):
         why = f"the API is one of texts: it asks models of the task `{task}`"
         for operation in _VALUED.split():

@@ -98,7 +98,9 @@ def has(given: bytes | None, tag: bytes) -> bool:
     """Whether an ``If-None-Match`` names a tag (RFC 9110, 13.1.2; compared weakly)."""
     if given is None:
         return False
-    return given.strip() == b"*" or tag in (t.strip().removeprefix(b"W/") for t in given.split(b","))
+    return given.strip() == b"*" or tag in (
+        t.strip().removeprefix(b"W/") for t in given.split(b",")
+    )
 
 
 def model_page_doors(table: RouteTable, alive: Door) -> dict[str, Door]:

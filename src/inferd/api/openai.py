@@ -2,7 +2,7 @@
 
 The body names the model: ``name``, or ``name@version``. It is therefore parsed here before anything
 else is known of it; of a large body of embeddings only the name is looked for, and the rest is read
-beside the loop like every large body. ``_resolve`` is the one place where a name becomes a version.
+beside the loop like every large body. ``resolve_named`` is the one place where a name becomes a version.
 
 Source: openai/openai-openapi, openapi.yaml 2.3.0.
 """
@@ -75,7 +75,7 @@ class OpenAIDoors:
         if inference.is_long_body(raw) and call.terms.coding is None:
             name = peeked_model(raw)
         body = None if name is not None else await self._parsed(request, call)
-        version = self._resolve(name or model_of(body), call)
+        version = resolve_named(self._table, name or model_of(body), call)
         if version.task != EMBED:
             raise not_for("make embeddings", version.task, EMBED)
         codec = inference.codecs(version).dialect(EMBEDDINGS)
@@ -98,7 +98,7 @@ class OpenAIDoors:
     ) -> HTTPResponse:
         begin = self._clock()
         body = await self._parsed(request, call)
-        version = self._resolve(model_of(body), call)
+        version = resolve_named(self._table, model_of(body), call)
         if version.task != GENERATE and not version.streams:
             raise not_for("generate", version.task, GENERATE)
         assert version.signature is not None
@@ -131,15 +131,14 @@ class OpenAIDoors:
     async def _parsed(self, request: HTTPRequest, call: Call) -> Any:
         return json.loads(await self._inference.body(request, call), self._inference.max_depth)
 
-    def _resolve(self, name: str, call: Call) -> Version:
-        """Return the version that a body names; raises ``NotFound`` or ``Unavailable``."""
-        call.values = split_model(name)
-        try:
-            return resolve(self._table, call)
-        except NotFound as error:
-            raise NotFound(
-                f'"model" is not served here: {error.message}', help=error.help
-            ) from None
+
+def resolve_named(table: RouteTable, name: str, call: Call) -> Version:
+    """Return the version that a body names; raises ``NotFound`` or ``Unavailable``."""
+    call.values = split_model(name)
+    try:
+        return resolve(table, call)
+    except NotFound as error:
+        raise NotFound(f'"model" is not served here: {error.message}', help=error.help) from None
 
 
 def openai_doors(inference: Inference, clock: Clock) -> dict[str, Door]:

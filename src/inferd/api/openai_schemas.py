@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from inferd.codecs.embeddings import MAX_ITEMS
+from inferd.codecs.openai_audio import FORMATS, GRANULARITIES, TRANSCRIBE, TRANSLATE
 from inferd.codecs.openai_chat import MAX_CHOICES, MAX_MESSAGES, MAX_STOP, MAX_STOPS, ROLES
 
 Schema = dict[str, Any]
@@ -146,6 +147,45 @@ def _answer(object: str, choice: Schema) -> Schema:
     )  # fmt: skip
 
 
+_HEARD: Schema = {
+    "file": {"description": "A whole audio file.", "type": "string", "minLength": 1},
+    "model": _MODEL,
+    "prompt": TEXT,
+    "response_format": {"enum": list(FORMATS)},
+    "temperature": {"type": "number", "minimum": 0, "maximum": 1},
+    "stream": {"type": "boolean"},
+}
+_SPEECH: Schema = _object(
+    {**_HEARD, "language": TEXT, "timestamp_granularities[]": _list({"enum": list(GRANULARITIES)})},
+    "file",
+    "model",
+    additionalProperties={
+        "type": ["string", "number", "boolean"],
+        "description": "What is not known here goes to the model as a parameter.",
+    },
+)
+_SECONDS: Schema = {"type": "number", "minimum": 0}
+_TRANSCRIPT: Schema = _object(
+    {
+        "text": TEXT,
+        "task": {"enum": [TRANSCRIBE, TRANSLATE]},
+        "language": TEXT,
+        "duration": _SECONDS,
+        "segments": _list(
+            _object(
+                {"id": _COUNT, "start": _SECONDS, "end": _SECONDS, "text": TEXT},
+                "id", "start", "end", "text",
+            )
+        ),
+        "words": _list(
+            _object({"word": TEXT, "start": _SECONDS, "end": _SECONDS}, "word", "start", "end")
+        ),
+        "usage": _object(
+            {"type": {"const": "duration"}, "seconds": _SECONDS}, "type", "seconds"
+        ),
+    },
+    "text",
+)  # fmt: skip
 _SAID: Schema = _object({"role": {"const": "assistant"}, "content": TEXT}, "role", "content")
 _CARD: Schema = _object(
     {"id": TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": TEXT},
@@ -156,6 +196,8 @@ REQUESTS: dict[str, Schema] = {
     "openai_embeddings": _EMBEDDINGS,
     "openai_completions": _COMPLETION,
     "openai_chat": _CHAT,
+    "openai_transcriptions": _SPEECH,
+    "openai_translations": _SPEECH,
 }
 """Door to the schema of its requests."""
 
@@ -163,6 +205,8 @@ RESPONSES: dict[str, Schema] = {
     "openai_embeddings": _VECTORS,
     "openai_completions": _answer("text_completion", {"text": TEXT}),
     "openai_chat": _answer("chat.completion", {"message": _SAID}),
+    "openai_transcriptions": _TRANSCRIPT,
+    "openai_translations": _TRANSCRIPT,
     "openai_models": _object({"object": {"const": "list"}, "data": _list(_CARD)}, "object", "data"),
     "openai_model": _CARD,
 }

@@ -15,6 +15,7 @@ from inferd.api import sagemaker_schemas, schemas, tfserving_schemas, triton_sch
 from inferd.api.routes import CONTROL, DATA, INFER, PUBLIC, ROUTES, Route
 from inferd.codecs.answers import ANSWERS, offers
 from inferd.codecs.media import JSON, NPY, NPZ, OCTETS, accepts
+from inferd.codecs.multipart import FORM_DATA
 from inferd.codecs.sagemaker import bodies
 from inferd.core.errors import NotFound
 from inferd.core.signature import Signature
@@ -125,7 +126,7 @@ def _operation(route: Route) -> Document:
         parameters += _header_parameters(route)
     if route.permission == INFER or route.door in dialects.REQUESTS:
         schema = dialects.REQUESTS.get(route.door, {"type": "object"})
-        content: Document = {JSON: {"schema": schema}}
+        content: Document = {FORM_DATA if route.body == "form" else JSON: {"schema": schema}}
         if route.body == "tensors":
             content[OCTETS] = {}
         required = route.door not in dialects.MAY_BE_EMPTY and route.body != "none"

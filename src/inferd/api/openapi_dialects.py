@@ -197,6 +197,8 @@ MEDIA: dict[str, str] = {
 
 ALSO: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(openai_schemas.STREAMS, (EVENTS,)),
+    "openai_transcriptions": ("text/plain", "text/vtt", EVENTS),
+    "openai_translations": ("text/plain", "text/vtt", EVENTS),
     "predict": (EVENTS, NDJSON, JSON_LINES),
 }
 """Doors that answer in further types where they are asked for."""

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inferd.codecs.media import JSON, MEDIA, OCTETS
+from inferd.codecs.multipart import FORM_DATA
 
 DATA = "data"
 CONTROL = "control"
@@ -43,6 +44,7 @@ BODIES: dict[str, tuple[str, ...]] = {
     "media": MEDIA,
     "tensors": (JSON, OCTETS),
     "any": (),
+    "form": (FORM_DATA,),
     "whole": ("*/*",),
 }
 """The content types that each class of body takes; none listed: whatever it is called, as JSON.
@@ -122,14 +124,16 @@ def _tfserving() -> tuple[Route, ...]:
 def _openai() -> tuple[Route, ...]:
     """Return the routes of the OpenAI API, at its own place and below KServe's prefix."""
     asked = (
-        ("embeddings", "openai_embeddings", "Turn texts or token ids into vectors"),
-        ("completions", "openai_completions", "Go on from a text"),
-        ("chat/completions", "openai_chat", "Answer a conversation"),
+        ("embeddings", "openai_embeddings", "json", "Turn texts or token ids into vectors"),
+        ("completions", "openai_completions", "json", "Go on from a text"),
+        ("chat/completions", "openai_chat", "json", "Answer a conversation"),
+        ("audio/transcriptions", "openai_transcriptions", "form", "Write down what is said"),
+        ("audio/translations", "openai_translations", "form", "Write it down in English"),
     )
     rows = [
-        Route("POST", f"{prefix}/v1/{path}", door, INFER, "json", OPENAI, (DATA,), summary)
+        Route("POST", f"{prefix}/v1/{path}", door, INFER, body, OPENAI, (DATA,), summary)
         for prefix in ("", "/openai")
-        for path, door, summary in asked
+        for path, door, body, summary in asked
     ]
     listed = (
         ("/openai/v1/models", "openai_models", "The models served"),

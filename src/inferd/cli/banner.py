@@ -59,9 +59,10 @@ def render(served: Served) -> str:
         lines.append("")
     behind = f"  (Unix socket {served.data_socket})" if served.data_socket else ""
     lines.append(f"models   {served.data_url}{behind}")
-    for version in served.versions:
-        if version.page:
-            lines.append(f"page     {served.data_url}/ui/{quote(version.model, safe='')}/{behind}")
+    lines.extend(
+        f"page     {served.data_url}/ui/{quote(version.model, safe='')}/{behind}"
+        for version in served.versions if version.page
+    )  # fmt: skip
     if served.grpc:
         lines.append(f"grpc     {served.grpc}")
     if served.admin_url:

@@ -19,10 +19,12 @@ from inferd.core.errors import InferdError, ModelFileError
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BOOL, BYTES, Tensors
+from inferd.transforms.example import wav
 
 FREE_SEQUENCE = 8
 FREE_IMAGE = 224
 MAX_SAMPLES = 16
+SECONDS = 0.05  # of a sound
 
 
 def golden_samples(signature: Signature, plan: BatchPlan, warmup: Path) -> list[Tensors]:
@@ -69,7 +71,8 @@ def _tensor(spec: TensorSpec, batched: bool) -> np.ndarray:
         shape[0] = 1
     if spec.dtype is BYTES:
         out = np.empty(shape, dtype=object)
-        out[...] = png() if spec.content == "image" else b"hello world"
+        files = {"image": png, "audio": lambda: wav(SECONDS)}
+        out[...] = files.get(spec.content or "", lambda: b"hello world")()
         return out
     if spec.dtype is BOOL:
         return np.ones(shape, dtype=bool)

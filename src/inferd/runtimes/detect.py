@@ -10,7 +10,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from inferd.core.errors import ModelFileError
 from inferd.runtimes.exportfile import check_export
@@ -32,7 +32,7 @@ class Detector:
     endings = SERVED_ENDINGS
     markers = frozenset(MARKERS)
     runtimes = tuple(entry.name for entry in RUNTIMES if entry.name != "steps")
-    tasks = {entry.name: entry.task for entry in RUNTIMES if entry.task}
+    tasks: ClassVar = {entry.name: entry.task for entry in RUNTIMES if entry.task}
 
     def detect(
         self, artifact: Path, *, model: str, runtime: str | None, options: Mapping[str, Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def _value(draft: Draft) -> object:
     if draft.sample is not None:
         return draft.sample
     if draft.dtype is BYTES:
-        return b"hello world"
+        return _FILES.get(draft.content or "", lambda: b"hello world")()
     if draft.dtype is BOOL or draft.integer:
         return 1
     return 0.5
@@ -80,3 +81,7 @@ def wav(seconds: float = 1.0, rate: int = 16_000) -> bytes:
         + head
         + (b"data" + struct.pack("<I", len(data)) + data)
     )
+
+
+_FILES: dict[str, Callable[[], bytes]] = {"audio": wav, "image": lambda: png(IMAGE, IMAGE)}
+"""What makes a file of a declared content."""

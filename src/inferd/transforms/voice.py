@@ -46,6 +46,8 @@ Span = tuple[int, int]
 
 def probabilities(session: Any, x: np.ndarray) -> np.ndarray:
     """Return how likely somebody speaks in each frame of ``x`` [samples], from 0 to 1."""
+    if not len(x):
+        return np.empty(0, np.float32)
     count = -(-len(x) // FRAME)
     padded = np.zeros(BEFORE + count * FRAME, np.float32)
     padded[BEFORE : BEFORE + len(x)] = x
@@ -61,7 +63,7 @@ def _by_sequence(session: Any, frames: np.ndarray) -> np.ndarray:
         part = np.ascontiguousarray(frames[begin : begin + FRAMES])
         chances, h, c = session.run(None, {"input": part, "h": h, "c": c})
         found.append(np.reshape(chances, -1))
-    return np.concatenate(found) if found else np.empty(0, np.float32)
+    return np.concatenate(found)
 
 
 def _by_frame(session: Any, frames: np.ndarray) -> np.ndarray:

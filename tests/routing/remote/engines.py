@@ -133,7 +133,16 @@ class Engine(Replica):
         return True
 
     async def be_unknowing(self, head, body, writer):
+        """Have the model no more."""
+        self.models = answer(200, listed("another"))
         writer.write(answer(404, {"error": {"message": "the model does not exist"}}))
+        return True
+
+    async def be_chatting(self, head, body, writer):
+        """Offer no completions."""
+        if "messages" in body:
+            return await self.be_good(head, body, writer)
+        writer.write(answer(404, {"detail": "Not Found"}))
         return True
 
     async def be_endless(self, head, body, writer):

@@ -1,11 +1,12 @@
 """Engines that are good, odd, dead and back: what they are asked, who answers, what is told of failures."""
 
 import asyncio
+import collections
 import contextlib
 
 import numpy as np
 import pytest
-from tests.routing.remote.asking import request, run, serving
+from tests.routing.remote.asking import descriptors, request, run, serving
 from tests.routing.remote.engines import Engine, listed
 from tests.routing.remote.peers import answer, replicas
 from tests.system.serving import serving as server
@@ -13,6 +14,7 @@ from tests.system.serving import serving as server
 from inferd.codecs import json
 from inferd.config.secret import Secret
 from inferd.core.errors import (
+    KINDS,
     DeadlineExceeded,
     InvalidInput,
     ModelFailed,
@@ -27,6 +29,7 @@ from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.openai_ask import generator
 from inferd.routing.remote.servable import RemoteModel
 from inferd.routing.remote.spec import EMBED, OPENAI
+from inferd.routing.remote.wire import Asked
 
 SAID = [{"role": "user", "content": "hi"}]
 
@@ -135,7 +138,7 @@ def test_an_engine_that_does_not_stream():
     run(main())
 
 
-@pytest.mark.parametrize("mood", ["dying", "garbage", "failing", "away", "busy", "gateway", "unknowing",
+@pytest.mark.parametrize("mood", ["dying", "garbage", "failing", "away", "busy", "gateway", "unknowing", "forbidding",
                                   "dead", "huge", "moved"])  # fmt: skip
 def test_who_cannot_answer_is_made_good_by_another(mood):
     async def main():
@@ -194,6 +197,35 @@ def test_what_fails_after_the_first_piece_is_never_asked_again(mood, told):
     run(main())
 
 
+def test_an_engine_without_a_route_is_not_to_blame():
+    async def main():
+        async with replicas(Engine("chatting")) as (engine,):
+            async with asking(engine) as model:
+                for _ in range(6):
+                    with pytest.raises(NotFound, match="Not Found"):
+                        await model(prompt())
+                assert engine.count == 6
+                assert model.service.replicas[0].standing.failures == 0
+                assert (await said(model))["finish_reason"].tolist() == [b"length"]
+
+    run(main())
+
+
+def test_a_long_answer_makes_no_replica_slow():
+    async def main():
+        async with replicas(Engine("endless")) as (engine,):
+            async with asking(engine) as model:
+                replica, now = model.service.replicas[0], model.service.clock
+                response = await model(chat(1.0))
+                soon = replica.load.latency(now())
+                with pytest.raises(DeadlineExceeded):
+                    async for _ in response.chunks:
+                        pass
+                assert replica.load.latency(now()) <= soon
+
+    run(main())
+
+
 def test_what_was_said_whole_is_an_answer_although_its_connection_breaks():
     async def main():
         async with replicas(Engine("cutting")) as (engine,):
@@ -218,6 +250,54 @@ def test_an_answer_ends_by_the_deadline():
                 with pytest.raises(DeadlineExceeded):
                     async for _ in response.chunks:
                         pass
+
+    run(main())
+
+
+def test_one_that_is_cancelled_before_its_first_piece_stops_there():
+    async def main():
+        async with replicas(Engine("hanging")) as (engine,):
+            async with asking(engine) as model:
+                task = asyncio.create_task(model(chat()))
+                async with asyncio.timeout(5):
+                    while not engine.count:
+                        await asyncio.sleep(0.01)
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
+                    while not engine.ended:
+                        await asyncio.sleep(0.01)
+                assert model.service.outcomes == {"cancelled": 1}
+
+    run(main())
+
+
+MOODS = ("good", "strict", "whole", "dying", "breaking", "short", "cutting", "saying", "refusing",
+         "forbidding", "unknowing", "failing", "away", "busy", "garbage", "dead", "huge", "endless")  # fmt: skip
+
+
+def test_failing_answers_leave_nothing():
+    async def main():
+        one, other = Engine(), Engine()
+        async with replicas(one, other), asking(one, other) as model:
+            await said(model)
+            before, ends = None, collections.Counter()
+            for turn in range(3):
+                for mood in MOODS:
+                    one.mood = other.mood = mood
+                    one.models = other.models = answer(200, listed("work"))
+                    found = await asyncio.gather(
+                        *(said(model, chat(0.3)) for _ in range(8)), return_exceptions=True
+                    )
+                    ends.update(type(each).__name__ for each in found)
+                await asyncio.sleep(0.1)
+                if not turn:
+                    before = descriptors()
+            assert set(ends) <= {"dict", *(cls.__name__ for cls in KINDS.values())}
+            assert ends["dict"] > 20
+            assert sum(ends.values()) == 3 * 8 * len(MOODS)
+            assert descriptors() <= before + 4
+            assert sum(model.service.outcomes.values()) == 3 * 8 * len(MOODS) + 1
 
     run(main())
 
@@ -357,8 +437,6 @@ def test_a_wire_answers_whole_as_well():
             async with asking(engine) as model:
                 wire, asked = model.service.replicas[0].wire, chat()
                 described = await wire.describe(5)
-                from inferd.routing.remote.wire import Asked
-
                 answered = await wire.infer(Asked(asked.inputs, None, {}, ()), described, 5)
                 assert answered.outputs["text"].tolist() == ["Hello, wörld".encode()]
 

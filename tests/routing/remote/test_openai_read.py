@@ -1,9 +1,13 @@
 """Events to pieces, vectors, lists of models and errors, in all the forms that engines have."""
 
 import base64
+import contextlib
+import json as stdlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.routing.remote.engines import DONE, USAGE, chunk, event, legacy, listed
 
 from inferd.codecs import json
@@ -194,6 +198,33 @@ def test_lists_of_models():
     for odd in (b"[]", b"{}", b"<html>", b'{"data":3}'):
         with pytest.raises(InvalidInput):
             openai_read.listed(odd)
+
+
+NAMES = st.sampled_from(
+    ["choices", "delta", "message", "content", "text", "index", "finish_reason", "usage", "error", "code",
+     "object", "detail", "loc", "msg", "prompt_tokens", "completion_tokens", "data", "id", "aliases", "embedding"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
+def test_whatever_an_engine_says_is_an_answer_or_a_refusal(value):
+    body = stdlib.dumps(value).encode()
+    reply = Reply(1)
+    with contextlib.suppress(InvalidInput, Refused):
+        piece = reply.feed(body)
+        assert piece is None or set(piece) == {"text"}
+    assert set(reply.end()) == {"text", "finish_reason", "prompt_tokens", "completion_tokens"}
+    for status in (400, 422, 500):
+        assert openai_read.refused(status, body).error.message
+    with contextlib.suppress(InvalidInput):
+        assert all(names for names in openai_read.listed(body))
+    with contextlib.suppress(InvalidInput):
+        assert openai_read.vectors(body, 1)[0].ndim == 2
 
 
 def packed(*numbers):

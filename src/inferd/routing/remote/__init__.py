@@ -1,1 +1,1 @@
-"""A model that another server serves: replicas, balancing, retries; it speaks the Open Inference Protocol."""
+"""A model that another server serves: replicas, balancing, retries, and how each protocol is spoken."""

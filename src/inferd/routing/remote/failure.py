@@ -111,7 +111,8 @@ def refused(service: str, error: InferdError) -> Failure:
     if isinstance(error, NotAllowed):
         # The caller may not be told to change what the operator has set.
         return Failure(
-            Unavailable(told, help="check the headers and the key that the deployment file sets"), blame=False
+            Unavailable(told, help="check the headers and the key that the deployment file sets"),
+            blame=False,
         )
     if isinstance(error, Cancelled):
         return Failure(Unavailable(told, retry_after=1.0), again=True)

@@ -20,7 +20,7 @@ import numpy as np
 from inferd.codecs import json
 from inferd.codecs.generation import PROMPT_TOKENS
 from inferd.codecs.oip_described import Described
-from inferd.core.errors import InferdError, InvalidInput, ModelFailed, NotFound, Unavailable
+from inferd.core.errors import InferdError, InvalidInput, ModelFailed, Unavailable
 from inferd.core.message import Timings, joined
 from inferd.core.tensor import Tensors
 from inferd.routing.remote import failure, openai_ask, openai_read
@@ -224,7 +224,21 @@ class OpenAIWire(HTTPReplica):
                 else:
                     self._packed = False
                 continue
-            raise self._said(answer)
+            found = self._said(answer)
+            if answer.status == 404:
+                found.again = found.blame = await self._lost(end - time.monotonic())
+            raise found
+
+    async def _lost(self, seconds: float) -> bool:
+        """Return whether the engine has the model no more, which another may.
+
+        An engine without the route says 404 as well: that is nothing to blame it for.
+        """
+        try:
+            self._model = await self._named(seconds)
+        except Failure:
+            return True
+        return False
 
     def _message(self, path: str, body: bytes, asked: Asked) -> list[Buffer]:
         lines = "".join(f"{name}: {value}\r\n" for name, value in asked.headers)
@@ -249,9 +263,7 @@ class OpenAIWire(HTTPReplica):
         error = said.error
         error.message = self._masked(error.message)
         found = failure.refused(self._service, error)
-        if isinstance(found.error, NotFound):
-            # Clients do not name the engine's model: this engine has it no more, another may.
-            self._model = self._given or None
+        if said.status == 401:  # no client sends the key
             found.again = found.blame = True
         elif isinstance(found.error, ModelFailed):  # an engine that dies answers 500
             found.again = True

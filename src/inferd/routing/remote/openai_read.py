@@ -235,7 +235,7 @@ def _vector(given: Any) -> np.ndarray:
         if isinstance(given, str):
             return np.frombuffer(base64.b64decode(given, validate=True), "<f4").astype(np.float32)
         array = np.array(given if isinstance(given, list) else None, np.float32)
-    except (binascii.Error, TypeError, ValueError):
+    except (binascii.Error, OverflowError, TypeError, ValueError):
         raise InvalidInput("a vector is neither numbers nor base64 of such") from None
     if array.ndim != 1:
         raise InvalidInput("a vector is not one row of numbers")

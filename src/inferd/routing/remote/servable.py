@@ -41,7 +41,7 @@ times its latency, and not fewer than the least.
 LEAST, QUICK = 0.05, 20.0
 
 ENGINE_ENOUGH = 10.0
-"""The same of an engine: its first piece comes after those of who asked before, and all of the prompt."""
+"""The same of an engine, whose answers are as long as clients wish, and wait for those asked before."""
 
 
 class RemoteModel:
@@ -158,8 +158,9 @@ class RemoteModel:
         """Tell the service of a failure."""
         if failed.late:
             latency = self.service.latency()
-            most = ENGINE_ENOUGH if self.service.spec.protocol == OPENAI else ENOUGH
-            enough = most if latency is None else min(most, max(LEAST, QUICK * latency))
+            enough = ENOUGH if latency is None else min(ENOUGH, max(LEAST, QUICK * latency))
+            if self.service.spec.protocol == OPENAI:
+                enough = ENGINE_ENOUGH
             failed.blame = min(waited, given) >= enough * 0.99
         self.service.failed(replica, failed, waited)
 
@@ -222,7 +223,10 @@ class RemoteModel:
         except BaseException:
             await _close(pieces)
             raise
-        timings = Timings(run=self.service.clock() - begin, batch_size=1)
+        now = self.service.clock()
+        timings = Timings(run=now - begin, batch_size=1)
+        # How long an answer becomes is the request's doing; how soon it begins is the replica's.
+        replica.load.answered(now - begin, now)
         chunks = Pieces(
             self.service, replica, pieces, first, timings, begin,
             lambda error: self._traced(trace, replica, begin, error),
@@ -243,6 +247,7 @@ class Pieces:
         self._pieces = pieces
         self._first = first
         self._timings = timings
+        self._waited = timings.run
         self._begin = begin
         self._told = over
         self._over = False
@@ -281,15 +286,15 @@ class Pieces:
             return
         self._over = True
         self._replica.load.in_flight -= 1
-        seconds = self._service.clock() - self._begin
-        self._timings.run = seconds
+        now = self._service.clock()
+        self._timings.run = now - self._begin
         kind = None if failed is None else failed.error.kind
         self._told(kind)
         self._service.outcomes[kind or OK] += 1
         if failed is None:
-            self._service.answered(self._replica, seconds)
+            self._replica.standing.answered(now)
         else:
-            self._service.failed(self._replica, failed, seconds)
+            self._service.failed(self._replica, failed, self._waited)
 
     async def aclose(self) -> None:
         """Want no more. Idempotent."""

@@ -12,6 +12,11 @@
         connections: 64                         # to each replica
         tls: {ca: ca.pem, cert: me.pem, key: me.key}
         headers: {Authorization: Bearer abc}
+      chat:
+        protocol: openai                        # an engine: vLLM, llama.cpp, Ollama
+        url: http://h3:8000/v1
+        task: generate                          # or embed
+        key: ${ENGINE_KEY}                      # or key_file: PATH
 
 Names are those under which pipelines and clients know the models.
 """

@@ -74,8 +74,9 @@ class Cache:
             spare = array[small, :, :kept].copy()
             array[small, :, :moved] = array[large, :, :moved]
             array[large, :, :kept] = spare
-        for notes in (self._held, self._used):
-            notes[one], notes[other] = notes[other], notes[one]  # type: ignore[index]
+        held, used = self._held, self._used
+        held[one], held[other] = held[other], held[one]
+        used[one], used[other] = used[other], used[one]
 
     def _shared(self, row: int, prompt: np.ndarray) -> int:
         held = self._held[row]

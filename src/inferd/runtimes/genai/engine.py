@@ -236,9 +236,8 @@ class GenaiEngine:
 
     def _leave(self, sequence: Sequence) -> None:
         self._known.pop(sequence.key, None)
-        if sequence.row < 0 or sequence.left:
-            if sequence in self._waiting:
-                self._waiting.remove(sequence)
+        if sequence in self._waiting:
+            self._waiting.remove(sequence)
         if sequence.row >= 0:
             self._rest(sequence)
             self._rows[sequence.row] = None

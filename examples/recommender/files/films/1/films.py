@@ -23,8 +23,8 @@ class Films(Model):
     def load(self, path: Path) -> None:
         self.find = Finder(json.loads((Path(path) / "films.json").read_text(encoding="utf-8")))
 
-    def predict(self, text: np.ndarray) -> dict[str, object]:
-        rows = [self.find(one.decode(errors="replace")) for one in text]
+    def predict(self, text: list[str]) -> dict[str, object]:
+        rows = [self.find(one) for one in text]
         return {
             "films": np.array([[film["id"] for film, _ in row] for row in rows], np.int64),
             "titles": [[film["title"] for film, _ in row] for row in rows],

@@ -1,0 +1,88 @@
+import pytest
+from tests.generators import EOS, generator
+
+from inferd.core.errors import InvalidInput, ModelFileError
+from inferd.runtimes.genai.text import BYTES_PER_TOKEN, Texts, version
+
+
+@pytest.fixture(scope="module")
+def texts(reciter):
+    return Texts(reciter)
+
+
+@pytest.mark.parametrize("text", ["hello world", "  two spaces", "né 你好 👋🏽\n\tend ", "a"])
+def test_what_is_encoded_comes_back_token_by_token(texts, text):
+    stream = texts.stream()
+
+    assert "".join(stream.text(int(token)) for token in texts.encoded(text, 100)) == text
+
+
+def test_no_piece_cuts_a_character(texts):
+    stream = texts.stream()
+    pieces = [stream.text(int(token)) for token in texts.encoded("é👋", 100)]
+
+    assert [p for p in pieces if p] == ["é", "👋"]
+
+
+def test_streams_do_not_share_what_they_hold_back(texts):
+    first, second = texts.stream(), texts.stream()
+    head, tail = texts.encoded("é", 10)
+
+    assert (
+        first.text(int(head)) == ""
+        and second.text(ord("x")) == "x"
+        and first.text(int(tail)) == "é"
+    )
+
+
+def test_special_tokens_are_no_text(texts):
+    assert texts.encoded("<|end|>", 10).tolist() == [EOS]
+    assert texts.stream().text(EOS) == ""
+
+
+def test_a_long_prompt_is_refused_with_both_numbers(texts):
+    with pytest.raises(InvalidInput, match="has 11 tokens, and the model reads at most 10"):
+        texts.encoded("hello world", 10)
+
+
+def test_a_very_long_prompt_is_refused_before_it_is_read(texts):
+    size = 10 * BYTES_PER_TOKEN + 1
+
+    with pytest.raises(
+        InvalidInput, match=f"has {size} bytes, and the model reads at most 10 tokens"
+    ):
+        texts.encoded("x" * size, 10)
+
+
+def test_a_conversation_goes_through_the_template(texts):
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+
+    assert texts.rendered(said) == "system:Be brief.\nuser:Hi\nassistant:"
+
+
+def test_without_a_template_there_are_no_conversations(tmp_path):
+    texts = Texts(generator(tmp_path / "m", template=None))
+
+    assert not texts.chats
+    with pytest.raises(InvalidInput, match="no chat template"):
+        texts.rendered([{"role": "user", "content": "Hi"}])
+
+
+def test_a_template_that_refuses_says_so(tmp_path):
+    refuses = "{% if messages|length > 1 %}{{ raise_exception('one at a time') }}{% endif %}x"
+    texts = Texts(generator(tmp_path / "m", template=refuses))
+
+    with pytest.raises(InvalidInput, match="does not take messages"):
+        texts.rendered([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}])
+
+
+def test_a_broken_tokenizer_is_named(tmp_path):
+    folder = generator(tmp_path / "m")
+    (folder / "tokenizer.json").write_text('{"model": {"type": "BPE"')
+
+    with pytest.raises(ModelFileError, match="its tokenizer cannot be loaded"):
+        Texts(folder)
+
+
+def test_the_version_is_a_number():
+    assert version()[0].isdigit()

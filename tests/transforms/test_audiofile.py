@@ -1,0 +1,142 @@
+"""Sound files of strangers: what is read, and what is refused before it is."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.transforms.sounds import file, tone
+
+from inferd.core.errors import InvalidInput
+from inferd.transforms.audiofile import Limits, missing, read
+
+LIMITS = Limits(seconds=10, channels=2, samples=1_000_000)
+STEREO = tone(channels=2)
+KINDS = {
+    "wav-8": ("WAV", "PCM_U8", 1e-2), "wav-16": ("WAV", "PCM_16", 1e-4),
+    "wav-24": ("WAV", "PCM_24", 1e-6), "wav-float": ("WAV", "FLOAT", 0),
+    "wav-double": ("WAV", "DOUBLE", 0), "wav-mulaw": ("WAV", "ULAW", 2e-2),
+    "wavex": ("WAVEX", "PCM_16", 1e-4), "flac-16": ("FLAC", "PCM_16", 1e-4),
+    "flac-24": ("FLAC", "PCM_24", 1e-6), "ogg-vorbis": ("OGG", "VORBIS", 5e-2),
+}  # fmt: skip
+
+
+def taken(data: bytes, limits: Limits = LIMITS) -> tuple[np.ndarray, int]:
+    return read(soundfile, data, limits)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read(kind: str) -> None:
+    format, subtype, off = KINDS[kind]
+
+    samples, rate = taken(file(STEREO, format=format, subtype=subtype))
+
+    assert rate == 44_100
+    assert samples.dtype == np.float32
+    assert samples.shape == (2, 44_100)
+    np.testing.assert_allclose(samples, STEREO.T, atol=off)
+
+
+def test_opus_is_read() -> None:
+    samples, rate = taken(file(tone(48_000), 48_000, "OGG", "OPUS"))
+
+    assert rate == 48_000
+    assert abs(samples.shape[1] - 48_000) < 1000
+
+
+@pytest.mark.parametrize("format", ["AIFF", "AU", "CAF", "W64", "MP3"])
+def test_other_formats_are_refused(format: str) -> None:
+    with pytest.raises(InvalidInput, match="no sound of a known format") as caught:
+        taken(file(tone(), format=format))
+
+    assert caught.value.help == "send one of: WAV, FLAC, Ogg"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", b"RIFF\0\0\0\0WEBPVP8 ", b"\x89PNG\r\n\x1a\n", b"{}"],
+    ids=["nothing", "text", "a-picture-in-riff", "a-picture", "json"],
+)
+def test_what_is_no_sound_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        taken(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", [0.5, 0.99, 0.02])
+def test_half_a_file_is_refused(kind: str, part: float) -> None:
+    format, subtype, _ = KINDS[kind]
+    data = file(STEREO, format=format, subtype=subtype)
+
+    with pytest.raises(InvalidInput):
+        taken(data[: int(len(data) * part)])
+
+
+def test_a_wav_file_that_was_streamed_says_no_size() -> None:
+    data = file(tone())
+    at = data.index(b"data") + 4
+    for unknown in (0, 0xFFFFFFFF):
+        streamed = data[:at] + struct.pack("<I", unknown) + data[at + 4 :]
+        assert not missing(streamed)
+
+    assert taken(data[:at] + struct.pack("<I", 0xFFFFFFFF) + data[at + 4 :])[0].shape == (1, 44_100)
+
+
+def test_what_is_over_a_limit_is_told() -> None:
+    with pytest.raises(InvalidInput, match="lasts 11 s, over the 10 s taken"):
+        taken(file(tone(8000, 11), 8000))
+    with pytest.raises(InvalidInput, match="3 channels, over the 2 taken"):
+        taken(file(tone(channels=3)))
+    with pytest.raises(InvalidInput, match="88200 samples, over the 1000 taken"):
+        taken(file(STEREO), Limits(10, 2, 1000))
+    with pytest.raises(InvalidInput, match="1000 samples a second; 4000 to 384000 are taken"):
+        taken(file(tone(1000), 1000))
+
+
+def test_a_small_file_that_promises_hours_is_refused_unread() -> None:
+    silence = np.zeros((96_000 * 60, 1), np.int16)
+    data = file(silence, 96_000, "FLAC")
+
+    assert len(data) < 100_000
+    with pytest.raises(InvalidInput, match="lasts 60 s"):
+        taken(data)
+
+
+def test_numbers_that_are_none_are_refused_and_loud_ones_clipped() -> None:
+    broken = tone()
+    broken[5] = np.nan
+
+    with pytest.raises(InvalidInput, match="no numbers"):
+        taken(file(broken, subtype="FLOAT"))
+    assert np.abs(taken(file(tone() * 10, subtype="FLOAT"))[0]).max() == 1
+
+
+def test_a_file_without_samples_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no sound"):
+        taken(file(np.empty((0, 1), np.float32)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["wav-16", "flac-16", "ogg-vorbis"]),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=8),
+    st.integers(0, 4000),
+)
+def test_whatever_is_damaged_is_read_or_refused(
+    kind: str, changes: list[tuple[int, int]], length: int
+) -> None:
+    format, subtype, _ = KINDS[kind]
+    data = bytearray(file(tone(8000, 0.3), 8000, format, subtype))
+    for at, byte in changes:
+        data[at % len(data)] = byte
+
+    try:
+        samples, rate = taken(bytes(data[: length or None]))
+    except InvalidInput:
+        return
+    assert np.isfinite(samples).all()
+    assert samples.shape[1] <= LIMITS.seconds * rate
