@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from examples.customer_service import sentences
+from examples.customer_service.files import choose
 
 REAL = {"snips": 300, "chatterbot": 300}
 """So many of the real sentences that are no business of a shop's are learnt from."""
@@ -28,6 +29,7 @@ MEASURED = 300
 
 STRENGTH = 10.0
 FOLDS = 5
+TOP = 10
 RIGHT = 0.9
 """An intent is sure from the confidence on from which so many of those held out are right."""
 
@@ -83,7 +85,7 @@ def learn(embed: Embed, faq: Sequence[dict[str, Any]], cache: Path | None = None
     learnt.report.update(
         own_sentences=len(own), real_sentences=len(real), intents=len(learnt.intents),
         intent_accuracy_own_cross_validated=round(float(right.mean()), 3),
-        thresholds=learnt.thresholds, **measured(learnt, embed, cache),
+        thresholds=learnt.thresholds, **measured(learnt, embed, {p["id"]: p["topic"] for p in faq}, cache),
     )  # fmt: skip
     return learnt
 
@@ -96,25 +98,46 @@ def sure(confidences: np.ndarray, right: np.ndarray) -> float:
     return float(confidences[order][enough[-1]]) if len(enough) else 1.0
 
 
-def measured(learnt: Learnt, embed: Embed, cache: Path | None = None) -> dict[str, Any]:
+def measured(
+    learnt: Learnt, embed: Embed, topics: dict[str, str], cache: Path | None = None
+) -> dict[str, Any]:
     """Return how many of the questions that were never learnt from get their intent and passage."""
     asked = sentences.questions()
     vectors = embed([question for question, _, _ in asked])
     intents = [learnt.intents[i] for i in (vectors @ learnt.weights.T + learnt.bias).argmax(1)]
     found = [learnt.passages[i] for i in (vectors @ learnt.wordings.T).argmax(1)]
     answered = [i for i, (_, _, passage) in enumerate(asked) if passage != "-"]
+    decisions = [_decision(learnt, vector, topics) for vector in vectors]
+    wanted = [None if passage == "-" else passage for _, _, passage in asked]
     commands = embed(_some(sentences.snips("test", cache), MEASURED))
     strange = (commands @ learnt.weights.T + learnt.bias).argmax(1)
     return {
         "questions": len(asked),
         "intent_accuracy_questions": _share(i == row[1] for i, row in zip(intents, asked, strict=True)),
         "passage_accuracy_questions": _share(found[i] == asked[i][2] for i in answered),
+        "decided_rightly": _share(d.passage == w for d, w in zip(decisions, wanted, strict=True)),
+        "wrong_passages": sum(d.passage not in (None, w) for d, w in zip(decisions, wanted, strict=True)),
         "snips_commands": len(commands),
         "snips_out_of_scope": _share(learnt.intents[i] == sentences.OUT_OF_SCOPE for i in strange),
         "snips_near_a_passage": _share(
             (commands @ learnt.wordings.T).max(1) >= learnt.thresholds["near"]
         ),
     }  # fmt: skip
+
+
+def _decision(learnt: Learnt, vector: np.ndarray, topics: dict[str, str]) -> choose.Decision:
+    """Decide as the application does."""
+    logits = learnt.weights @ vector + learnt.bias
+    odds = np.exp(logits - logits.max())
+    look = choose.Look(
+        _ranked(learnt.intents, odds / odds.sum()),
+        _ranked(learnt.passages, learnt.wordings @ vector),
+    )
+    return choose.decide(look, (), topics, learnt.thresholds)
+
+
+def _ranked(names: Sequence[str], scores: np.ndarray) -> list[tuple[str, float]]:
+    return [(names[i], float(scores[i])) for i in np.argsort(-scores)[:TOP]]
 
 
 def _share(hits: Any) -> float:

@@ -7,10 +7,11 @@ English words and Chinese characters are tokens, every digit is ``0``. ``graph``
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import tokenizers
 from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 from scipy.sparse import csr_matrix
@@ -46,7 +47,11 @@ class Bag:
 def tokenizer(texts: Iterable[str], language: str, rare: int) -> tokenizers.Tokenizer:
     """Return what turns texts into ids; tokens seen less often than ``rare`` are unknown ones (id 1)."""
     normal = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(tokenizers.Regex(r"\d"), "0")]
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(tokenizers.Regex(r"\d"), "0"),
+        ]
     )
     split: pre_tokenizers.PreTokenizer = pre_tokenizers.Whitespace()
     if language == "zh":
@@ -66,7 +71,9 @@ def tokenizer(texts: Iterable[str], language: str, rare: int) -> tokenizers.Toke
 def fit(ids: Sequence[Sequence[int]], longest: int, rare: int, most: int) -> Bag:
     """Return the bag of the commonest runs that at least ``rare`` texts hold."""
     seen = Counter(run for text in ids for run in set(_runs(text, longest)))
-    common = sorted((run for run, n in seen.items() if n >= rare), key=lambda r: (-seen[r], r))[:most]
+    common = sorted((run for run, n in seen.items() if n >= rare), key=lambda r: (-seen[r], r))[
+        :most
+    ]
     runs = tuple(sorted(common, key=lambda run: (len(run), run)))
     counts = np.array([seen[run] for run in runs], np.float64)
     rarity = np.log((1 + len(ids)) / (1 + counts)) + 1
@@ -87,15 +94,17 @@ def graph(
     inputs: dict[str, int],
     bag: Bag | None = None,
     *,
-    gated: tuple[str, str] | None = None,
+    gate: str = "",
+    gated: Mapping[str, bool] | None = None,
 ) -> ModelProto:
     """Return a linear classifier: the bag's weights of ``ids``, then ``inputs`` ({name: size}) -> ``scores``.
 
     ``weights`` is [features, classes] in that order; ``scores`` [batch, classes] are probabilities. ``gated``
-    names an input that counts as logarithms, and only where the last number of another input is 1.
+    names inputs that count only where the last number of the input ``gate`` is 1, and whether as logarithms.
     """
     constants = {"weights": weights.astype(np.float32), "bias": bias.astype(np.float32)}
-    nodes, values = [], []
+    nodes: list[onnx.NodeProto] = []
+    values = []
     parts = list(inputs)
     if bag is not None:
         values.append(helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "tokens"]))
@@ -105,9 +114,9 @@ def graph(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
         for name, size in inputs.items()
     ]
-    if gated is not None:
-        nodes += _gated(*gated, constants)
-        parts[parts.index(gated[0])] = "gated"
+    if gated:
+        nodes += _gated(gate, gated, constants)
+        parts = [f"{part}/open" if part in gated else part for part in parts]
     nodes += [
         helper.make_node("Concat", parts, ["features"], axis=1),
         helper.make_node("Gemm", ["features", "weights", "bias"], ["sums"]),
@@ -116,9 +125,7 @@ def graph(
     scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(bias)])
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     body = helper.make_graph(nodes, "classifier", values, [scores], tensors)
-    model = helper.make_model(
-        body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8
-    )
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     checker.check_model(model)
     return model
 
@@ -128,22 +135,28 @@ def log(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(values + TINY), np.float32)
 
 
-def _gated(name: str, gate: str, constants: dict[str, np.ndarray]) -> list[object]:
+def _gated(
+    gate: str, gated: Mapping[str, bool], constants: dict[str, np.ndarray]
+) -> list[onnx.NodeProto]:
     constants |= {
         "tiny": np.array(TINY, np.float32),
         "last": np.array([-1], np.int64),
         "end": np.array([2**31 - 1], np.int64),
         "columns": np.array([1], np.int64),
     }
-    return [
-        helper.make_node("Add", [name, "tiny"], ["positive"]),
-        helper.make_node("Log", ["positive"], ["logarithms"]),
-        helper.make_node("Slice", [gate, "last", "end", "columns"], ["open"]),
-        helper.make_node("Mul", ["logarithms", "open"], ["gated"]),
-    ]
+    nodes = [helper.make_node("Slice", [gate, "last", "end", "columns"], ["open"])]
+    for name, logarithm in gated.items():
+        if logarithm:
+            nodes += [
+                helper.make_node("Add", [name, "tiny"], [f"{name}/positive"]),
+                helper.make_node("Log", [f"{name}/positive"], [f"{name}/value"]),
+            ]
+        value = f"{name}/value" if logarithm else name
+        nodes.append(helper.make_node("Mul", [value, "open"], [f"{name}/open"]))
+    return nodes
 
 
-def _counted(bag: Bag, constants: dict[str, np.ndarray]) -> list[object]:
+def _counted(bag: Bag, constants: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
     sizes = [len(run) for run in bag.runs]
     begins = [sum(n * sizes.count(n) for n in range(1, size)) for size in range(1, bag.longest + 1)]
     constants |= {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pygal
 from pygal.etree import etree
 from pygal.style import Style
+
+# pygal leaves a finder of an old kind behind, at which every later import of what is not there warns
+sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "PluginImportFixer"]
 
 FONT = 'system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif'
 GOOD, CALM, BAD, LINE = "#1a7f4b", "#8a94a3", "#c2362b", "#1f5fa8"

@@ -242,9 +242,13 @@ def arguments_of(given: Sequence[str] | None) -> argparse.Namespace:
     for made in (batch, follow, report):
         made.add_argument("file", metavar="FILE", help="JSON Lines, or - for standard input")
     for made in (follow, report):
-        made.add_argument("--html", type=Path, metavar="OUT", help="write the report as one HTML file")
+        made.add_argument(
+            "--html", type=Path, metavar="OUT", help="write the report as one HTML file"
+        )
         made.add_argument("--json", type=Path, metavar="OUT", help="write the report as JSON")
-    follow.add_argument("--every", type=float, default=10.0, help="seconds between two reports (10)")
+    follow.add_argument(
+        "--every", type=float, default=10.0, help="seconds between two reports (10)"
+    )
     return parser.parse_args(given)
 
 

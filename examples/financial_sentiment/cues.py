@@ -4,6 +4,8 @@
 in its clause that moves. The tables are our own; the classifier learns what each count is worth.
 """
 
+# ruff: noqa: RUF001  (Chinese has punctuation of its own)
+
 from __future__ import annotations
 
 import re
@@ -78,7 +80,10 @@ CHINESE = {
 }
 
 TABLES = {"en": ENGLISH, "zh": CHINESE}
-CLAUSES = {"en": r"[,;:.!?]\s|\s(?:as|after|despite|amid|but|while)\s", "zh": r"[，。；：！？、]|因"}
+CLAUSES = {
+    "en": r"[,;:.!?]\s|\s(?:as|after|despite|amid|but|while)\s",
+    "zh": r"[，。；：！？、]|因",
+}
 REACH = {"en": 45, "zh": 9}
 """How many characters a direction reaches to the thing that moves."""
 
@@ -89,7 +94,12 @@ def cues(text: str, language: str) -> np.ndarray:
     for clause in re.split(CLAUSES[language], text.lower()):
         _count(clause, language, found)
     found["balance"] = (
-        found["good"] - found["bad"] + found["up"] - found["down"] - found["up_bad"] + found["down_bad"]
+        found["good"]
+        - found["bad"]
+        + found["up"]
+        - found["down"]
+        - found["up_bad"]
+        + found["down_bad"]
     )
     found["silent"] = float(not any(found[name] for name in NAMES[:6]))
     return np.clip(np.array(list(found.values()), np.float32), -MOST, MOST)

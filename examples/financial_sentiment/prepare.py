@@ -150,11 +150,15 @@ def _samples() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    options = kit.options("Prepare the financial sentiment monitor.", ".financial-sentiment", arguments)
+    options = kit.options(
+        "Prepare the financial sentiment monitor.", ".financial-sentiment", arguments
+    )
     out = build(options.out, options.cache)
     print("once it is served, on the port that it names:")
     print("  python -m examples.financial_sentiment.client analyse 'Quarterly profit soars'")
-    print(f"  python -m examples.financial_sentiment.client report {out}/headlines.jsonl --html report.html")
+    print(
+        f"  python -m examples.financial_sentiment.client report {out}/headlines.jsonl --html report.html"
+    )
     return 0
 
 

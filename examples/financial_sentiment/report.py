@@ -71,7 +71,9 @@ def unfit(thing: Any) -> str:
         return "its text or topic is no text"
     if not all(isinstance(k, str) for k in _list(thing, "keywords")):
         return "its keywords are no list of texts"
-    if not all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in _list(thing, "entities")):
+    if not all(
+        isinstance(e, dict) and isinstance(e.get("name"), str) for e in _list(thing, "entities")
+    ):
         return "its entities are no list of {name, kind}"
     return ""
 
@@ -109,7 +111,9 @@ def summarise(documents: Sequence[Document], wrong: Sequence[str] = ()) -> dict[
         "by_day": [{"day": day, **_figures(days[day])} for day in sorted(days)],
         "by_topic": _largest(_groups(documents, lambda d: [d.get("topic") or "none"]), "topic"),
         "by_entity": _largest(entities, "entity")[:ENTITIES],
-        "by_language": _largest(_groups(documents, lambda d: [d.get("language") or "?"]), "language"),
+        "by_language": _largest(
+            _groups(documents, lambda d: [d.get("language") or "?"]), "language"
+        ),
         "by_source": _largest(_groups(documents, _source), "source")[:ENTITIES],
         "keywords": [{"keyword": k, "documents": n} for k, n in _commonest(words, KEYWORDS)],
         "most_positive": [_short(d) for d in ranked[::-1][:EXTREMES] if d["score"] > 0],

@@ -1,8 +1,9 @@
 """Training and measuring the classifiers: real sentences give the tone, our own headlines the rest.
 
 Three classifiers for each language. ``tone`` learns from real rated sentences (reviews, editorials).
-``polarity`` weighs what financial direction words say (``cues``) together with the tone. ``topic`` takes the
-topics' words, with the sentence's embedding in English and its characters in Chinese. Whatever was chosen
+``polarity`` weighs what financial direction words say (``cues``), and where they are silent the tone, in
+English the sentence's embedding too. ``topic`` takes the topics' words, with the embedding in English and
+the characters in Chinese. Whatever was chosen
 here was chosen by cross-validation on the training headlines; the held-out ones are only measured.
 """
 
@@ -107,19 +108,25 @@ def cue_rows(texts: Sequence[str], language: str) -> np.ndarray:
     return np.stack([cues(text, language) for text in texts])
 
 
-def polarity_features(texts: Sequence[str], tone: Tone) -> np.ndarray:
-    """Return what ``polarity`` sees: the counts, and the tone where they are silent."""
+def polarity_features(texts: Sequence[str], tone: Tone, embed: Embed | None) -> np.ndarray:
+    """Return what ``polarity`` sees: the counts, and where they are silent the tone and the embedding."""
     counts = cue_rows(texts, tone.language)
-    return np.hstack([counts, bags.log(tone.scores(texts)) * counts[:, -1:]])
+    parts = [counts, bags.log(tone.scores(texts)) * counts[:, -1:]]
+    if embed is not None:
+        parts.append(embed(texts) * EMBEDDING_SCALE * counts[:, -1:])
+    return np.hstack(parts)
 
 
-def polarity(own: Sequence[Headline], tone: Tone, unseen: Labelled) -> Classifier:
+def polarity(
+    own: Sequence[Headline], tone: Tone, unseen: Labelled, embed: Embed | None
+) -> Classifier:
     """Train negative, neutral, positive on our headlines and on some of the real sentences."""
     real = unseen[:REAL]
-    features = polarity_features([h.text for h in own] + [text for text, _ in real], tone)
+    texts = [h.text for h in own] + [text for text, _ in real]
+    features = polarity_features(texts, tone, embed)
     labels = np.array([h.sentiment for h in own] + [label for _, label in real])
     weights = np.array([1.0] * len(own) + [REAL_WEIGHT] * len(real))
-    fitted = LogisticRegression(C=1.0, max_iter=2000)
+    fitted = LogisticRegression(C=1.0, max_iter=3000)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     correct = 0
     for train, test in folds.split(features[: len(own)], labels[: len(own)]):
@@ -127,8 +134,14 @@ def polarity(own: Sequence[Headline], tone: Tone, unseen: Labelled) -> Classifie
         fitted.fit(features[shown], labels[shown], weights[shown])
         correct += int((fitted.predict(features[test]) == labels[test]).sum())
     fitted.fit(features, labels, weights)
-    sizes = {"cues": len(NAMES), "tone": len(tone.labels)}
-    graph = bags.graph(*_softmax(fitted), sizes, gated=("tone", "cues"))
+    inputs, gated = {"cues": len(NAMES), "tone": len(tone.labels)}, {"tone": True}
+    factors, bias = _softmax(fitted)
+    if embed is not None:
+        before = sum(inputs.values())
+        inputs["embedding"], gated["embedding"] = len(factors) - before, False
+        factors = factors.copy()
+        factors[before:] *= EMBEDDING_SCALE
+    graph = bags.graph(factors, bias, inputs, gate="cues", gated=gated)
     return Classifier(SENTIMENTS, fitted, correct / len(own), graph)
 
 
@@ -163,7 +176,9 @@ def figures(truth: Sequence[str], said: Sequence[str], labels: Sequence[str]) ->
     """Return accuracy, macro-F1 and the confusion matrix (rows: labelled, columns: said)."""
     return {
         "accuracy": round(float(accuracy_score(truth, said)), 4),
-        "macro_f1": round(float(f1_score(truth, said, labels=labels, average="macro", zero_division=0)), 4),
+        "macro_f1": round(
+            float(f1_score(truth, said, labels=labels, average="macro", zero_division=0)), 4
+        ),
         "labels": list(labels),
         "confusion": confusion_matrix(truth, said, labels=labels).tolist(),
     }
@@ -206,5 +221,5 @@ def language(name: str, real: Labelled, own: Sequence[Headline], embed: Embed | 
     """Train the three classifiers of a language; ``embed``: what turns texts into vectors, if there is any."""
     heard, unseen = tone(name, real)
     return Trained(
-        name, heard, polarity(own, heard, unseen), topic(own, heard, embed), unseen, embed
+        name, heard, polarity(own, heard, unseen, embed), topic(own, heard, embed), unseen, embed
     )

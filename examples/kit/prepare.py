@@ -24,6 +24,8 @@ from tqdm import tqdm
 from examples.kit.packages import default_cache
 
 Item = TypeVar("Item")
+LINKED = 1 << 20
+"""Bytes from which on a file that is put in place is a link where it can be."""
 
 
 @contextmanager
@@ -88,7 +90,8 @@ def place(source: Path, target: Path) -> None:
 
 
 def _linked(source: str | Path, target: str | Path) -> None:
-    if Path(source).suffix == ".data":
+    # Small files are for people to change; those of sources and of the cache must not change with them.
+    if Path(source).suffix == ".data" or Path(source).stat().st_size < LINKED:
         shutil.copyfile(source, target)
         return
     try:

@@ -86,7 +86,7 @@ def load(wheel: Path) -> MovieLens:
 def in_order(table: np.ndarray, seed: int = 0) -> Ratings:
     """Return rows of (person, film, rating, time) by person and time; those of one time by chance."""
     chance = np.random.default_rng(seed).random(len(table))
-    people, films, ratings, times = table[np.lexsort((chance, table[:, 3], table[:, 0]))].T
+    people, films, ratings, _ = table[np.lexsort((chance, table[:, 3], table[:, 0]))].T
     return Ratings(people.astype(int), films.astype(int), ratings.astype(np.float32))
 
 

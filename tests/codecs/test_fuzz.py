@@ -16,6 +16,7 @@ from tests.codecs.seeds import DIALECTS, binary_size, seeds
 from inferd.codecs import registry
 from inferd.codecs.json import loads
 from inferd.codecs.media import JSON, JSON_LINES, NPZ, OCTETS
+from inferd.core.defaults import Defaults
 from inferd.core.errors import InvalidInput, Unsupported
 from inferd.core.plan import BatchPlan
 
@@ -29,7 +30,8 @@ def check(decoded, sig):
     rows = decoded.rows if decoded.inputs is None else [decoded.inputs]
     assert rows
     for row in rows:
-        assert list(row) == [spec.name for spec in sig.inputs]
+        Defaults(sig).fill(row)
+        assert set(row) == {spec.name for spec in sig.inputs}
         sizes = set()
         for spec in sig.inputs:
             array = row[spec.name]

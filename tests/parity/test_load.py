@@ -20,7 +20,7 @@ def test_a_deadline_that_passes_while_the_model_runs(doors, dialect):
 def crowds(server, doors):
     """The refusals of every door while its model's queue is full."""
     found = {}
-    for task in ("tensors", "embed", "generate"):
+    for task in ("tensors", "embed", "generate", "transcribe"):
         asked = {name: door for name, door in doors.items() if door.task == task}
         first = next(iter(asked.values()))
         with server.held(first) as begin:

@@ -21,7 +21,9 @@ SECONDS = 5.0
 HEADERS = ("X-Request-Timeout", "Inference-Header-Content-Length")
 _BARE = re.compile(rb"NaN|Infinity")
 _PLACES = {"version": "1", "label": "stable"}
-_TASKS = {"embeddings": "embeds", "completions": "story"}
+_TASKS = {
+    "embeddings": "embeds", "completions": "story", "transcriptions": "hears", "translations": "hears",
+}  # fmt: skip
 
 
 class Fuzzer:

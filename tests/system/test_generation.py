@@ -5,14 +5,17 @@ import contextlib
 import http.client
 import json
 import os
+import queue
 import signal
 import threading
 import time
 
+import numpy as np
 import openai
 import pytest
 from examples.kit.recipes import smollm
 from tests.system.serving import serving, until
+from tritonclient.grpc import InferenceServerClient, InferInput
 
 import inferd
 
@@ -115,16 +118,37 @@ def test_every_door_gives_the_same_answer(server, client, expected):
     flat = json.dumps({**given, "max_tokens": TOKENS})
     answers.append(server.ask("/v2/models/smollm/generate", body=flat).json["text"])
     host, port = server.data
-    for address in (f"http://{host}:{port}", f"grpc://{server.grpc}"):
-        with inferd.Client(address) as ours:
-            answers.append("".join(ours.generate("smollm", given, max_tokens=TOKENS)))
+    with inferd.Client(f"http://{host}:{port}") as ours:
+        answers.append("".join(ours.generate("smollm", given, max_tokens=TOKENS)))
+    answers.append("".join(pieces(server.grpc, given["messages"])))
 
     assert answers == [expected[0]] * 5
 
 
+def pieces(address, text):
+    """Ask in Triton's client over gRPC; return the texts as they come."""
+    array = np.array([text.encode()], object)
+    tensor = InferInput("messages", array.shape, "BYTES")
+    tensor.set_data_from_numpy(array)
+    told = queue.Queue()
+    with InferenceServerClient(address) as client:
+        client.start_stream(callback=lambda result, error: told.put((result, error)))
+        client.async_stream_infer(
+            "smollm", [tensor], parameters={"max_tokens": TOKENS}, enable_empty_final_response=True
+        )
+        found = []
+        while True:
+            result, error = told.get(timeout=60)
+            assert error is None
+            if result.get_response().parameters["triton_final_response"].bool_param:
+                return found
+            found.append(result.as_numpy("text")[0].decode())
+
+
 def test_an_answer_in_this_process_is_the_same(repository, expected):
     with inferd.load(repository / "smollm" / "1") as model:
-        pieces = model.stream({"messages": json.dumps(messages(QUESTIONS[0]))}, max_tokens=TOKENS)
+        given = {"messages": json.dumps(messages(QUESTIONS[0]))}
+        pieces = model.stream(given, parameters={"max_tokens": TOKENS})
         assert "".join(str(piece["text"]) for piece in pieces) == expected[0]
 
 
@@ -176,7 +200,7 @@ def test_a_seed_gives_the_same_answer_and_no_seed_another(client):
 
 
 def running(server):
-    return server.describe("smollm")["instances"][0]["in_flight"]
+    return server.metrics()["inferd_in_flight"]
 
 
 def test_clients_that_leave_free_their_places(server, client, expected):

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 TOPIC = 0.15
 """A passage of the likeliest intent's topic gains this times the intent's confidence."""
 
+CARRIED = 0.5
+"""A passage gains this times its similarity to the question before, where one follows another."""
+
 CLEAR = 0.1
 """So far above ``near`` a passage is so near that the intent need not be sure."""
 
@@ -30,12 +33,32 @@ class Decision:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found for one text: the likeliest intents, and the passages with the nearest wordings."""
+
+    intents: Ranked
+    found: Ranked
+
+
+def looked(looks: Sequence[Look], thresholds: Mapping[str, float]) -> tuple[Look, Ranked]:
+    """Return the look that counts, and the passages of the question before.
+
+    ``looks``: of ``talk.queries``: the question alone, or what was before and both together, or all three.
+    """
+    alone, *rest = looks
+    if not rest or (len(looks) == 3 and alone.found[0][1] >= thresholds["near"] + CLEAR):
+        return alone, ()
+    before, both = looks[-2:]
+    return both, before.found
+
+
 def decide(
-    intents: Ranked, found: Ranked, topics: Mapping[str, str], thresholds: Mapping[str, float]
+    look: Look, before: Ranked, topics: Mapping[str, str], thresholds: Mapping[str, float]
 ) -> Decision:
     """Decide on a question. ``topics``: of each passage the intent that it belongs to."""
-    intent, confidence = intents[0]
-    passage, similarity = nearest(intents, found, topics)
+    intent, confidence = look.intents[0]
+    passage, similarity = nearest(look, before, topics)
     sure, near = confidence >= thresholds["sure"], similarity >= thresholds["near"]
     clear = similarity >= thresholds["near"] + CLEAR
 
@@ -55,12 +78,17 @@ def decide(
     return told(answered=False, reason="not_sure" if near else "no_passage")
 
 
-def nearest(
-    intents: Ranked, found: Ranked, topics: Mapping[str, str]
-) -> tuple[str, float]:
-    """Return the passage that fits wording and intent best, and how near its wording is."""
-    likely = dict(intents)
-    passage, similarity = max(
-        found, key=lambda row: row[1] + TOPIC * likely.get(topics[row[0]], 0.0)
-    )
-    return passage, similarity
+def nearest(look: Look, before: Ranked, topics: Mapping[str, str]) -> tuple[str, float]:
+    """Return the passage that fits wording, intent and what was before best, and how near its wording is."""
+    likely = dict(look.intents)
+    carried = dict(reversed(before))  # of a passage that is there twice, the nearest wording
+
+    def fit(row: tuple[str, float]) -> float:
+        passage, similarity = row
+        return (
+            similarity
+            + TOPIC * likely.get(topics[passage], 0.0)
+            + CARRIED * carried.get(passage, 0.0)
+        )
+
+    return max(look.found, key=fit)

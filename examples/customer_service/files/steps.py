@@ -52,7 +52,9 @@ def given(audio: bytes, text: str, messages: str) -> Given:
     if len(text) > LONGEST:
         raise InvalidInput(f"the text has {len(text)} characters, more than {LONGEST}")
     if audio and text:
-        raise InvalidInput("the question comes twice, as text and as audio", help="send one of them")
+        raise InvalidInput(
+            "the question comes twice, as text and as audio", help="send one of them"
+        )
     if last and not text and not audio:
         text, history = last, history[:-1]
     if not text and not audio:
@@ -104,12 +106,13 @@ def decide(
     entities: list[str],
     kinds: list[str],
 ) -> Decided:
-    """Choose the passage, or why a person should answer. The last row counts: it knows what went before."""
+    """Choose the passage, or why a person should answer. There is a row for each text that was looked up."""
     known = faq()
-    found = choose.decide(
-        _ranked(intents[-1], confidences[-1]), _ranked(passages[-1], similarities[-1]),
-        {name: p["topic"] for name, p in known.items()}, thresholds(),
-    )  # fmt: skip
+    rows = zip(intents, confidences, passages, similarities, strict=True)
+    looks = [choose.Look(_ranked(i, c), _ranked(p, s)) for i, c, p, s in rows]
+    look, before = choose.looked(looks, thresholds())
+    topics = {name: p["topic"] for name, p in known.items()}
+    found = choose.decide(look, before, topics, thresholds())
     reason = found.reason if text else "nothing_heard"
     note = known[found.passage]["text"] if text and found.passage else ""
     return {

@@ -6,6 +6,7 @@ given the first words of its own. What it then says is checked against the note,
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -27,13 +28,63 @@ SHOWN = (
     ("When can we eat in the morning?",
      "Breakfast is served between 7 a.m. and 10 a.m. in the garden room."),
 )  # fmt: skip
-FOLLOWING = re.compile(
-    r"^(and|but|also|then|what about|how about|what if)\b|\b(it|that|they|them|there|those|this|one)\b",
-    re.IGNORECASE,
-)
+CONTINUING = re.compile(r"(and|but|also|then|what about|how about)\b", re.IGNORECASE)
+POINTING = re.compile(r"\b(it|that|they|them|there|those|this|one)\b", re.IGNORECASE)
+"""How a question begins that goes on from another, and the words that may point to it."""
+
 SMALL = frozenset(
-    "a an and are as at be but by can do does for from has have i if in is it its may must of on or our so "
-    "that the their them then there these they this to us was we when where which will with yes you your".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "can",
+        "do",
+        "does",
+        "for",
+        "from",
+        "has",
+        "have",
+        "i",
+        "if",
+        "in",
+        "is",
+        "it",
+        "its",
+        "may",
+        "must",
+        "of",
+        "on",
+        "or",
+        "our",
+        "so",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "us",
+        "was",
+        "we",
+        "when",
+        "where",
+        "which",
+        "will",
+        "with",
+        "yes",
+        "you",
+        "your",
+    ]
 )
 DENIALS = frozenset(("no", "not", "never", "cannot", "without", "nobody", "sorry", "unable"))
 
@@ -68,11 +119,17 @@ def plain(text: str) -> str:
 
 
 def queries(text: str, history: list[dict[str, str]]) -> list[str]:
-    """Return what is looked up: the question, and where it follows another, both together."""
+    """Return what is looked up: the question; where it may follow another, that one and both together too.
+
+    Where it goes on from another it is nothing alone, so those two only.
+    """
     before = [m["content"] for m in history if m["role"] == "user"]
-    if not before or not text or not FOLLOWING.search(text):
+    if not before or not text:
         return [text]
-    return [text, f"{before[-1]} {text}"]
+    both = [before[-1], f"{before[-1]} {text}"]
+    if CONTINUING.match(text):
+        return both
+    return [text, *both] if POINTING.search(text) else [text]
 
 
 def opening(note: str) -> str:
@@ -89,16 +146,14 @@ def prompt(text: str, note: str, history: list[dict[str, str]]) -> str:
 
 
 def _asked(text: str, note: str) -> str:
-    return (
-        f"<|im_start|>user\nQuestion: {text}\nNote: {note}<|im_end|>\n<|im_start|>assistant\n"
-    )
+    return f"<|im_start|>user\nQuestion: {text}\nNote: {note}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def _exchanges(history: list[dict[str, str]]) -> list[tuple[str, str]]:
     """Return the last question that was answered, with its answer."""
     found = [
         (asked["content"], told["content"])
-        for asked, told in zip(history, history[1:], strict=False)
+        for asked, told in itertools.pairwise(history)
         if (asked["role"], told["role"]) == ("user", "assistant")
     ]
     return found[-1:]
@@ -123,7 +178,9 @@ def grounded(reply: str, note: str) -> bool:
     if reply[-1:] not in (".", "!", "?"):
         return False
     for at, word in enumerate(said):
-        named = any(c.isdigit() for c in word) or (at and word[0].isupper() and word not in ("I", "You", "We", "It"))
+        named = any(c.isdigit() for c in word) or (
+            at and word[0].isupper() and word not in ("I", "You", "We", "It")
+        )
         if (named or word.lower() in DENIALS) and word not in known and word.lower() not in known:
             return False
     content = [word.lower() for word in said if word.lower() not in SMALL]

@@ -1,5 +1,7 @@
 """The Python steps: which language, which sentences, what their words say, and the judgement of the whole."""
 
+# ruff: noqa: RUF001  (Chinese has punctuation of its own)
+
 from __future__ import annotations
 
 import logging
@@ -28,7 +30,20 @@ MOST_PARTS = 64
 
 LONGEST_PART = 600
 KEYWORDS = 8
-UNITS = frozenset("million billion trillion percent 亿元 万元 亿美元 万亿元 同比 环比".split())
+UNITS = frozenset(
+    [
+        "million",
+        "billion",
+        "trillion",
+        "percent",
+        "亿元",
+        "万元",
+        "亿美元",
+        "万亿元",
+        "同比",
+        "环比",
+    ]
+)
 
 Scores = Annotated[np.ndarray, "float32", (-1, -1)]
 
@@ -170,7 +185,9 @@ def _jieba() -> Any:
         import jieba.posseg
     jieba.setLogLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="jieba-") as private:
-        jieba.dt.tmp_dir = private  # by default a file of a known name in /tmp, which others may have put there
+        jieba.dt.tmp_dir = (
+            private  # by default a file of a known name in /tmp, which others may have put there
+        )
         jieba.initialize()
     return jieba
 
@@ -187,8 +204,12 @@ PATTERNS = {
 """Shapes of what the tagger cannot know; the last are the ends of companies' names."""
 
 TAGS = {"nr": "PERSON", "nrt": "PERSON", "ns": "GPE", "nt": "ORG"}
-NOT_NAMES = frozenset("上市 净利 净利润 营收 盈利 同比 环比 大盘 市盈率 沪深 康复".split())
-STARTS = re.compile(r"^(?:因|与|和|及|对|向|获|被|由|在|多家|针对|该|本|一家|两家|全球|国际|今日|公司|知名|关于)")
+NOT_NAMES = frozenset(
+    ["上市", "净利", "净利润", "营收", "盈利", "同比", "环比", "大盘", "市盈率", "沪深", "康复"]
+)
+STARTS = re.compile(
+    r"^(?:因|与|和|及|对|向|获|被|由|在|多家|针对|该|本|一家|两家|全球|国际|今日|公司|知名|关于)"
+)
 
 
 class Named(TypedDict):

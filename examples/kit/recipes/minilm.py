@@ -45,6 +45,7 @@ preprocess:
 """
 
 NEAR = ("How long does the delivery take?", "When will my parcel arrive?")
+ALIKE, STRANGE = 0.4, 0.2
 FAR = "The orchestra played a waltz."
 
 
@@ -110,5 +111,5 @@ def _prove(folder: Path) -> None:
     """Raise ``SystemExit`` where the model does not tell what is near from what is not."""
     with load(folder, executor="inline") as model:
         left, right, far = (np.asarray(model.predict(text)) for text in (*NEAR, FAR))
-    if not (abs(float(left @ left) - 1) < 1e-3 and left @ right > 0.4 > 0.2 > left @ far):
+    if not (abs(float(left @ left) - 1) < 1e-3 and left @ right > ALIKE and left @ far < STRANGE):
         raise SystemExit(f"minilm: vectors of wrong lengths or places: {left @ right} {left @ far}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Catalogue:
 
 def band(age: int) -> int:
     """Return the number of the group of an age."""
-    return int(np.searchsorted(AGES, age, side="right"))
+    return bisect_right(AGES, age)
 
 
 def group_name(age: int, gender: str) -> str:

@@ -182,6 +182,8 @@ def _responses(route: Route, good: Document, signature: Signature | None = None)
             found["200"]["content"] = content
         if door in dialects.WITH_STATUS:
             found["503"] = {"description": "Not now, and why.", "content": content}
+    for status, text in dialects.ELSEWHERE.get(door, {}).items():
+        found[status] = {"description": text}
     for status, text in dialects.refusals(route).items():
         found[status] = {"description": text, "content": {JSON: error}}
     return found

@@ -188,7 +188,7 @@ NEVER: dict[str, dict[str, str]] = {
 MEDIA: dict[str, str] = {
     "page": "text/html",
     "model_pages": "text/html",
-    "model_page": "text/html",
+    "model_page": "*/*",
     "metrics": "text/plain",
     "generate_stream": EVENTS,
     "sm_endpoint_stream": AMAZON.decode(),
@@ -202,6 +202,13 @@ ALSO: dict[str, tuple[str, ...]] = {
     "predict": (EVENTS, NDJSON, JSON_LINES),
 }
 """Doors that answer in further types where they are asked for."""
+
+ELSEWHERE: dict[str, dict[str, str]] = {
+    "kserve_alive": {"302": "A browser is led to the pages of models."},
+    "model_pages": {"302": "The only page there is."},
+    "model_page": {"302": "The page, whose path ends in a slash.", "304": "Nothing has changed."},
+}
+"""Doors that answer with a status alone, and what each means."""
 
 # ------------------------------------------------------------------------------------ refusals
 
@@ -228,6 +235,10 @@ _MANAGE = {
 }
 _NAMED = {"400": "The name is none.", "404": "No such model or version.", "503": _BUSY}
 _UNREADY = {"503": "Not now, and why."}
+_PAGES = {
+    "model_pages": {"404": "No model has a page."},
+    "model_page": {"404": "No such page, or no such file of it."},
+}
 
 WITH_STATUS: tuple[str, ...] = ("readyz", "oip_ready", "oip_model_ready", "tfs_model")
 """Doors that answer 503 in the form of 200: the status says the same as the body."""
@@ -238,6 +249,8 @@ def refusals(route: Route) -> dict[str, str]:
     door = route.door
     if door in NEVER:
         return NEVER[door]
+    if door in _PAGES:
+        return _PAGES[door]
     if door in sagemaker_schemas.REFUSALS:
         return sagemaker_schemas.REFUSALS[door]
     if route.dialect == SAGEMAKER_RUNTIME:

@@ -23,8 +23,9 @@ HELP = """Ask a model file or a running server once.
 
 TARGET is a path as `inferd serve` takes it (the model is loaded, asked and
 unloaded) or the address of a server. DATA is JSON (one example, a batch, or
-{"input": value}), a row of numbers, a text, the name of a json, csv, txt, npy
-or image file (png, jpeg, webp, gif, bmp), or - for standard input.
+{"input": value}), a row of numbers, a text, the name of a json, csv, txt, npy,
+image (png, jpeg, webp, gif, bmp) or sound file (wav, flac, ogg), or - for
+standard input.
 
 \b
 Examples:

@@ -2,7 +2,8 @@
 
 What is between two boundaries is found by ``python_multipart``, a piece of the body after the other; what
 costs more than looking for the boundary is bounded here: how often it may stand in a body, how many
-headers a part has and how long they are. The data of a part is copied once, out of the body.
+headers a part has and how long they are. The body is read in pieces, so that whoever reads a large one in a
+thread does not keep others from going on.
 
 Sources: RFC 7578; RFC 2046, 5.1.1 (of which blanks behind a boundary are not taken: no client sends them).
 """
@@ -124,9 +125,7 @@ class _Reader:
         self._delimiter = b"\r\n--" + boundary
         self._boundary = boundary
         self._ended = False
-        self._base = 0  # of the piece that is read now
-        self._piece = b""
-        self._start = self._size = 0
+        self._data: list[bytes] = []
         self._headers: dict[bytes, bytes] = {}
         self._field = self._value = b""
 
@@ -135,7 +134,7 @@ class _Reader:
         parser = MultipartParser(
             self._boundary,
             {
-                "on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end,
+                "on_part_begin": self._begin, "on_part_data": self._more, "on_part_end": self._end,
                 "on_header_field": self._header_field, "on_header_value": self._header_value,
                 "on_header_end": self._header_end, "on_end": self._over,
             },
@@ -144,8 +143,7 @@ class _Reader:
         parser.logger = _SILENT
         met = 0
         for base in range(0, len(self._body), size):
-            self._base = base
-            piece = self._piece = self._body[base : base + size]
+            piece = self._body[base : base + size]
             met += self._met(piece)
             if met > MAX_PARTS + 2:
                 raise TooLarge(f"the body holds more than {MAX_PARTS} parts")
@@ -172,7 +170,7 @@ class _Reader:
     def _begin(self) -> None:
         if len(self.parts) >= MAX_PARTS:
             raise TooLarge(f"the body holds more than {MAX_PARTS} parts")
-        self._start, self._size, self._headers = -1, 0, {}
+        self._data, self._headers = [], {}
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
@@ -184,17 +182,14 @@ class _Reader:
         self._headers[self._field.lower()] = self._value
         self._field = self._value = b""
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._start < 0:
-            # What looked like a boundary at the end of the last piece is handed out of another buffer.
-            here = data is self._piece
-            self._start = self._base + start if here else self._base - (end - start)
-        self._size += end - start
+    def _more(self, data: bytes, start: int, end: int) -> None:
+        self._data.append(data[start:end])
 
     def _end(self) -> None:
         name, file = _named(self._headers)
-        data = self._body[self._start : self._start + self._size] if self._size else b""
-        self.parts.append(Part(name, data, file))
+        # The interpreter lets others go on while it joins what is large.
+        self.parts.append(Part(name, b"".join(self._data), file))
+        self._data = []
 
     def _over(self) -> None:
         self._ended = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -299,5 +300,18 @@ def test_nobody_is_there():
                 with pytest.raises(Unavailable, match=r"service 'work' at 127\.0\.0\.1:9"):
                     await model(request({"seconds": np.array([0], np.float32)}))
                 assert time.monotonic() - begin < 1
+
+    run(main())
+
+
+def test_what_is_left_out_goes_there_as_its_default(url):
+    async def main():
+        async with serving(url, name="work", model="Work") as there:
+            (seconds,) = there.model.signature.inputs
+            signature = replace(there.model.signature, inputs=(replace(seconds, default=0.0),))
+            model = RemoteModel(there.service, replace(there.model, signature=signature), "1")
+            response = await model(request({}))
+
+            assert all(len(array) == 1 for array in response.outputs.values())
 
     run(main())

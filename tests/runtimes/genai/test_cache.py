@@ -54,11 +54,19 @@ def test_a_prompt_that_begins_alike_starts_from_there(cache):
     assert content(cache, 3) == known[:15] and content(cache, 0) == known
 
 
-def test_the_last_token_is_left_to_be_asked(cache):
+def test_the_last_tokens_are_left_to_be_asked(cache):
     known = list(range(1, 21))
     fill(cache, 0, known)
 
-    assert cache.begin(0, np.array(known)) == 19
+    assert cache.begin(0, np.array(known)) == 18
+
+
+def test_what_was_generated_is_not_used_again(cache):
+    fill(cache, 0, range(1, 11))
+    for token in range(11, 21):
+        fill(cache, 0, [token])
+
+    assert cache.begin(1, np.arange(1, 31)) == 10 and cache.held(0) == 20
 
 
 def test_a_few_tokens_are_not_worth_a_copy(cache):
@@ -70,7 +78,7 @@ def test_a_few_tokens_are_not_worth_a_copy(cache):
 
 def test_a_row_that_another_prompt_used_is_cut_back(cache):
     fill(cache, 2, range(1, 31))
-    prompt = np.array([*range(1, 11), 99])
+    prompt = np.array([*range(1, 11), 98, 99])
 
     assert cache.begin(2, prompt) == 10
     assert cache.held(2) == 10 and content(cache, 2) == list(range(1, 11))

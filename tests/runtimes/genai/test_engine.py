@@ -5,6 +5,7 @@ import pytest
 from tests.generators import CONTEXT
 
 from inferd.core.errors import InvalidInput, ModelFailed
+from inferd.runtimes.genai.engine import _chunk
 
 from .conftest import bytes_of, loaded, prompt
 
@@ -325,3 +326,14 @@ def test_inputs_that_are_left_out_count_as_empty(reciter):
     asked.engine.add(1, {"prompt": prompt("a")["prompt"]}, {})
 
     assert asked.finish().texts[1] == ALPHABET
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 4, 16])
+def test_no_chunk_of_a_prompt_is_a_single_token(most):
+    for left in range(2, 40):
+        chunks = []
+        while (rest := left - sum(chunks)) > 0:
+            chunks.append(_chunk(most, rest))
+
+        assert sum(chunks) == left and min(chunks) >= 2 and max(chunks) <= max(most, 2) + 1
+    assert _chunk(most, 1) == 1

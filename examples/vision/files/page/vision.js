@@ -26,7 +26,7 @@ async function show(file, name) {
       rows: label.map((name, i) => ({ name, value: score[i], text: `${(100 * score[i]).toFixed(1)} %` })),
       most: 1,
     })
-    at("answer").scrollIntoView({ block: "nearest" }) // on a phone it is below what is seen
+    at("bars").scrollIntoView({ block: "nearest" }) // on a phone it is below what is seen
     status(at("status"), `Answered in ${Math.round(performance.now() - begin)} ms.`)
   } catch (error) {
     if (mine !== asking) return // a newer picture is being asked about

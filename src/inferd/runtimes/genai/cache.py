@@ -4,6 +4,9 @@ Rows of those who are being answered come first, without gaps, so that one run o
 one batch. What a finished sequence leaves stays until its row is needed: a prompt that begins alike
 (the next turn of a conversation, the same instructions) starts from there.
 
+Only what was read as part of a prompt is used again: kernels read two tokens or more otherwise than one, with
+4-bit weights by more than the last digit, so an answer would depend on what was asked before.
+
 Memory is taken as rows fill: what was never written takes none.
 """
 
@@ -16,6 +19,9 @@ import numpy as np
 WORTH = 8
 """Tokens in common from which copying is worth more than reading them anew."""
 
+LEAST = 2
+"""Tokens that are read at once, where a prompt has so many."""
+
 
 class Cache:
     """``arrays``: keys and values of each layer, ``[rows, heads, tokens, size]``."""
@@ -24,6 +30,7 @@ class Cache:
         self.arrays = list(arrays)
         self.rows = rows
         self._held: list[np.ndarray] = [_NOTHING] * rows
+        self._read = [0] * rows
         self._used = [0] * rows
         self._clock = 0
 
@@ -33,11 +40,15 @@ class Cache:
 
     def add(self, row: int, tokens: Sequence[int] | np.ndarray) -> None:
         """Note tokens that a run has written behind those which the row holds."""
+        held = self.held(row)
+        if len(tokens) > 1 and held == self._read[row]:
+            self._read[row] = held + len(tokens)
         self._held[row] = np.concatenate([self._held[row], np.asarray(tokens, np.int64)])
 
     def forget(self) -> None:
         """Note that no row can be relied on."""
         self._held = [_NOTHING] * self.rows
+        self._read = [0] * self.rows
 
     def claim(self, prompt: np.ndarray, free: Sequence[int]) -> int:
         """Return a free row for a prompt: the one that holds most of its beginning, else the oldest."""
@@ -51,16 +62,16 @@ class Cache:
     def begin(self, row: int, prompt: np.ndarray) -> int:
         """Make a row hold as much of a prompt's beginning as is known in any row; return how much.
 
-        The last token is always left: the model must be asked what follows it.
+        The last tokens are always left: the model must be asked what follows them.
         """
         best = max(range(self.rows), key=lambda each: (self._shared(each, prompt), each == row))
-        common = min(self._shared(best, prompt), len(prompt) - 1)
+        common = min(self._shared(best, prompt), len(prompt) - LEAST)
         if common < WORTH:
             common = 0
         elif best != row:
             for array in self.arrays:
                 array[row, :, :common] = array[best, :, :common]
-        self._held[row] = prompt[:common].astype(np.int64)
+        self._held[row], self._read[row] = prompt[:common].astype(np.int64), common
         return common
 
     def swap(self, one: int, other: int) -> None:
@@ -74,13 +85,14 @@ class Cache:
             spare = array[small, :, :kept].copy()
             array[small, :, :moved] = array[large, :, :moved]
             array[large, :, :kept] = spare
-        held, used = self._held, self._used
+        held, read, used = self._held, self._read, self._used
         held[one], held[other] = held[other], held[one]
+        read[one], read[other] = read[other], read[one]
         used[one], used[other] = used[other], used[one]
 
     def _shared(self, row: int, prompt: np.ndarray) -> int:
         held = self._held[row]
-        size = min(len(held), len(prompt))
+        size = min(self._read[row], len(prompt))
         differ = np.flatnonzero(held[:size] != prompt[:size])
         return int(differ[0]) if len(differ) else size
 

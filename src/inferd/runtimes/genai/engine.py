@@ -20,6 +20,7 @@ from inferd.core.message import Parameters
 from inferd.core.runtime import Step
 from inferd.core.stops import StopCutter
 from inferd.core.tensor import Tensors
+from inferd.runtimes.genai.cache import LEAST
 from inferd.runtimes.genai.decoder import Decoder
 from inferd.runtimes.genai.parameters import Limits, read_sampling
 from inferd.runtimes.genai.prompt import asked
@@ -144,7 +145,7 @@ class GenaiEngine:
                 self._waiting.appendleft(sequence)
                 break
             start = len(sequence.prompt) - sequence.left
-            taken = min(chunk, budget, sequence.left)
+            taken = _chunk(min(chunk, budget), sequence.left)
             budget -= taken
             tokens = sequence.prompt[None, start : start + taken]
             logits = self._decoder.run(tokens, sequence.row)
@@ -260,6 +261,15 @@ class GenaiEngine:
         self._rows = [None] * len(self._rows)
         self.active = 0
         self._decoder.cache.forget()
+
+
+def _chunk(most: int, left: int) -> int:
+    """Return how many of the tokens that are left are read now: of ``LEAST`` or more, all chunks are."""
+    taken = min(max(most, LEAST), left)
+    rest = left - taken
+    if 0 < rest < LEAST:
+        taken = taken - (LEAST - rest) if taken >= 2 * LEAST else left
+    return taken
 
 
 def _bytes(data: bytes) -> np.ndarray:

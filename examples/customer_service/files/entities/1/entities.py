@@ -10,7 +10,19 @@ import spacy
 
 from inferd import Model
 
-KINDS = ("PERSON", "ORG", "GPE", "LOC", "FAC", "PRODUCT", "DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL")
+KINDS = (
+    "PERSON",
+    "ORG",
+    "GPE",
+    "LOC",
+    "FAC",
+    "PRODUCT",
+    "DATE",
+    "TIME",
+    "MONEY",
+    "QUANTITY",
+    "CARDINAL",
+)
 """Of spaCy's kinds, those that matter to a shop."""
 
 PATTERNS = {

@@ -33,8 +33,8 @@ class Entities(Model):
         """Return the entities of one text."""
         found: dict[str, str] = {}
         for entity in self._find(text).ents:
-            name = entity.text.strip(" \n'\"’")
-            name = name.removesuffix("'s").removesuffix("’s")
+            name = entity.text.strip(" \n'\"\u2019")
+            name = name.removesuffix("'s").removesuffix("\u2019s")
             if entity.label_ in KINDS and name and name not in found and len(found) < MOST:
                 found[name] = entity.label_
         return {"names": list(found), "kinds": list(found.values())}

@@ -34,7 +34,4 @@ class Report(Model):
                 help="send one JSON object per line, with 'sentiment' and 'score'",
             )
         summary = report.summarise(found, wrong)
-        return {
-            "summary": json.dumps(summary, ensure_ascii=False),
-            "html": report.page(summary),
-        }
+        return {"summary": json.dumps(summary, ensure_ascii=False), "html": report.page(summary)}
