@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 import orjson
+from examples.kit.recipes import smollm
 
 from benchmarks import bodies, models
 from benchmarks.pipelines import serve
 from benchmarks.process import Process, free_port
-from examples.kit.recipes import smollm
 
 MANY, TOKENS, LONG = 8, 64, 500
 ROOT = models.ROOT / "smollm"
@@ -51,7 +51,9 @@ def repository() -> Path:
 def prompts(count: int, round: int) -> list[str]:
     """Return the conversations of one round as JSON, each of its own."""
     return [
-        json.dumps([{"role": "user", "content": f"Story {round * 100 + i}: write about number {i}."}])
+        json.dumps(
+            [{"role": "user", "content": f"Story {round * 100 + i}: write about number {i}."}]
+        )
         for i in range(count)
     ]
 

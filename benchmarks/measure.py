@@ -142,6 +142,22 @@ def turns(pace: Pace) -> Measure:
     return measure
 
 
+def generations(what: str, pace: Pace) -> Measure:
+    """Return a measurement of generations: ``together``, or ``beside`` a classifier."""
+
+    def measure() -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.generations", what, str(pace.seconds)],
+            cwd=ROOT, stdout=subprocess.PIPE, timeout=600 + 10 * pace.seconds, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Failed(f"status {done.returncode}")
+        row: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+        return row
+
+    return measure
+
+
 def start(side: Side, model: str) -> Measure:
     """Return a measurement of the time from spawning to the first 200, with no state kept."""
 

@@ -34,6 +34,8 @@ def measurements(
     if scenario.kind in ("start", "memory"):
         one = measure.start if scenario.kind == "start" else measure.memory
         return {side.name: one(side, scenario.model) for side in scenario.sides}
+    if scenario.kind in ("together", "beside"):
+        return {side.name: measure.generations(scenario.kind, pace) for side in scenario.sides}
     if scenario.kind == "turns":
         return {side.name: measure.turns(pace) for side in scenario.sides}
     if scenario.kind == "client":

@@ -25,7 +25,7 @@ Rounds = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``kind``: ``load``, ``grpc``, ``ragged``, ``client``, ``turns``, ``start`` or ``memory``.
+    """``kind``: ``load``, ``grpc``, ``ragged``, ``client``, ``turns``, ``together``, ``beside``, ``start`` or ``memory``.
 
     ``metric`` is what is compared. ``pool`` names what is sent where it is not the model's letter.
     ``streams``: calls at once on each connection (gRPC). ``ours``: the side that others are held
@@ -83,6 +83,10 @@ SCENARIOS: tuple[Scenario, ...] = (
              (sides.INFERD, sides.NGINX), ours=sides.NGINX.name),
     Scenario("X1", "T behind NGINX, 1 connection, median latency in ms", "T", 1,
              (sides.INFERD, sides.NGINX), "p50_ms", ours=sides.NGINX.name),
+    Scenario("G8", "SmolLM2-135M, 4-bit weights, 8 streamed answers of 64 tokens at once, tokens/s",
+             "T", 8, (sides.INFERD,), kind="together"),
+    Scenario("GC", "M, 1 connection: p99 beside an answer of 500 tokens over p99 alone", "M", 1,
+             (sides.INFERD,), "ratio", "beside"),
     Scenario("start", "from the command to the first answer (T, nothing remembered), ms", "T", 1,
              (sides.INFERD,), "start_ms", "start"),
     Scenario("memory", "proportional set size of all processes, one idle instance (T), MB", "T", 1,
@@ -201,6 +205,11 @@ BARS: tuple[Bar, ...] = (
         None,
     ),
     Bar("X1", "ms behind the server alone (p50)", _behind("inferd", sides.NGINX.name), None),
+    Bar("G8", "of the same engine without a server", _own("of_engine"), 0.95),
+    Bar("G8", "of the library's engine in a process", _own("of_library"), 0.95),
+    Bar("G8", "times one answer alone", _own("of_alone"), 1.15),
+    Bar("G8", "times the first's time to first token, the last's", _own("last_of_first"), 3.0, at_least=False),
+    Bar("GC", "times the p99 alone", _own("ratio"), 1.5, at_least=False),
     Bar("start", "ms from command to first answer", _own("start_ms"), 1200, at_least=False),
     Bar("memory", "MB of all processes, idle", _own("pss_mb"), 110, at_least=False),
     Bar("client", "ms behind a raw connection (p50)", _CLIENT, None),

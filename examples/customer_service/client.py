@@ -20,6 +20,7 @@ from inferd import Client
 from inferd.core.errors import InferdError
 
 MODEL = "customer_service"
+LISTS = ("entities", "entity_kinds")
 GROWING = ("draft",)
 """Outputs of which each piece brings what is new; of the others the last counts."""
 
@@ -54,7 +55,7 @@ def ask(
             reply.first = time.monotonic() - begin
             say(piece.text("opening") if "opening" in piece else "")
         for name in piece:
-            value = _plain(piece[name])
+            value = _plain(np.atleast_1d(piece[name]) if name in LISTS else piece[name])
             if name in GROWING:
                 say(value)
                 value = reply.found.get(name, "") + value

@@ -172,7 +172,7 @@ body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft Y
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 figure { margin: 0 } figure svg { width: 100%; height: auto }
 table { border-collapse: collapse; width: 100%; font-size: .9rem }
-caption { text-align: left; font-weight: 600; padding: .3rem 0 }
+caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #d8dee6; overflow-wrap: anywhere }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .scroll { overflow-x: auto } .quiet { color: #5a6675 }

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 from examples.kit.packages import fetch
 from examples.kit.prepare import application, kept, made_from, need, options, place, step
-from examples.recommender import metrics
 from examples.recommender import data as source
+from examples.recommender import metrics
 
 NAME = "recommender"
 HERE = Path(__file__).parent

@@ -1,7 +1,9 @@
 import base64
+import io
 import json
 import shlex
 import subprocess
+import wave
 
 import numpy as np
 import pytest
@@ -67,6 +69,15 @@ def test_an_image_is_sent_as_bytes():
 
     assert header == "Content-Type: image/png"
     assert body.startswith(b"\x89PNG")
+
+
+def test_a_recording_is_sent_as_a_file():
+    line = sample_curl(version(TensorSpec("x", BYTES, (-1,), content="audio")), URL)
+    _, header, body = sent(line)
+
+    assert header == "Content-Type: audio/wav"
+    with wave.open(io.BytesIO(body)) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (1, 16_000, 16_000)
 
 
 def test_a_sample_of_the_model_is_preferred_and_its_type_kept():

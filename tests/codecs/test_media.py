@@ -1,10 +1,11 @@
 import pytest
 from tests.codecs.signatures import signature
 
-from inferd.codecs.media import accepts, media_codec
+from inferd.codecs.media import RECORDINGS, accepts, media_codec
 from inferd.core.errors import InvalidInput, UnsupportedMedia
 
 IMAGE = signature([("image", "BYTES", [-1], "image")])
+SOUND = signature([("audio", "BYTES", [-1], "audio")])
 TEXT = signature([("text", "BYTES", [-1, 1], "text")])
 VECTOR = signature([("x", "FP32", [-1, 3])])
 PLAIN = signature([("x", "BYTES", [1])], [("y", "FP32", [1])], batched=False)
@@ -16,6 +17,7 @@ DEEP = signature([("x", "FP32", [-1, 2, 2])])
     ("sig", "media"),
     [
         (IMAGE, ("application/json", "image/png", "image/jpeg")),
+        (SOUND, ("application/json", *RECORDINGS)),
         (TEXT, ("application/json", "text/plain", "text/csv", "application/x-npy")),
         (VECTOR, ("application/json", "text/csv", "application/x-npy")),
         (PLAIN, ("application/json", "text/plain", "application/x-npy")),
@@ -32,6 +34,14 @@ def test_an_image_is_one_example():
 
     assert decoded.single
     assert decoded.inputs["image"].tolist() == [b"\x89PNG"]
+
+
+@pytest.mark.parametrize("media", RECORDINGS)
+def test_a_recording_is_one_example(media):
+    decoded = media_codec(media, SOUND).decode(b"RIFF")
+
+    assert decoded.single
+    assert decoded.inputs["audio"].tolist() == [b"RIFF"]
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,22 @@ def test_a_large_artifact_is_known_by_its_metadata(tmp_path, monkeypatch):
     assert store.key(spec) != key
 
 
+def test_a_large_directory_is_known_by_the_metadata_of_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(subject, "HASHED_MAX", 4)
+    store, folder = CurveStore(tmp_path / "state"), tmp_path / "model"
+    folder.mkdir()
+    (folder / "settings.json").write_bytes(b"one")
+    spec = probe_spec(tmp_path, artifact=folder)
+    small = store.key(spec)
+    os.utime(folder / "settings.json", ns=(1, 1))
+    assert store.key(spec) == small
+
+    (folder / "weights.bin").write_bytes(b"two")
+    large = store.key(spec)
+    os.utime(folder / "weights.bin", ns=(1, 1))
+    assert len({small, large, store.key(spec)}) == 3
+
+
 def test_an_artifact_that_is_gone_has_a_key_all_the_same(tmp_path):
     assert CurveStore(tmp_path).key(probe_spec(tmp_path, artifact=None))
 

@@ -34,8 +34,10 @@ def test_a_repository_is_served_whole(shop):
         ({"preprocess": (Step("decode_image", None),)}, ("image",)),
         ({"preprocess": (Step("tokenize", {}), Step("pad", {}))}, ("text",)),
         ({"postprocess": (Step("softmax", None),)}, ()),
+        ({"preprocess": (Step("decode_audio", None), Step("mono", None))}, ("audio",)),
+        ({"runtime": "whisper", "preprocess": (Step("resample", 16_000),)}, ("audio", "whisper")),
     ],
-    ids=["onnx", "torch", "image", "text", "numbers"],
+    ids=["onnx", "torch", "image", "text", "numbers", "sound", "speech"],
 )
 def test_only_what_the_models_need_goes_in(tmp_path, fields, extras):
     assert part("m", [spec(tmp_path, **fields)], grpc=False).extras == extras

@@ -21,6 +21,8 @@ def report():
         return report
     finally:
         sys.path.remove(str(EXAMPLE))
+        for name in ("report", "charts"):
+            sys.modules.pop(name, None)
 
 
 def document(text="Profit rose", score=0.5, *, names=("Harlow",), **more):

@@ -36,7 +36,9 @@ def asked(command, url):
         shlex.split(command.replace("\\\n", " ").replace("localhost:8000", url)),
         capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
-    return [json.loads(line.removeprefix("data: ")) for line in done.stdout.splitlines() if "{" in line]
+    return [
+        json.loads(line.removeprefix("data: ")) for line in done.stdout.splitlines() if "{" in line
+    ]
 
 
 def test_openai_s_client_is_answered(url):
@@ -88,7 +90,7 @@ def test_predict_answers_whole(url):
 def test_what_is_wrong_is_a_400_that_says_so(url, body, told, accept):
     command = f"curl -s -w '%{{http_code}}' -H 'Accept: {accept}' localhost:8000/predict -d "
     done = subprocess.run(
-        shlex.split(command.replace("localhost:8000", url)) + [json.dumps(body)],
+        [*shlex.split(command.replace("localhost:8000", url)), json.dumps(body)],
         capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
 
@@ -111,7 +113,11 @@ def test_the_table_of_outputs_is_the_signature():
 
 def test_the_table_of_parameters_has_each():
     table = DOC.partition("## Parameters")[2].partition("\n## ")[0]
-    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.M)
+        for name in re.findall(r"`(\w+)`", row)
+    }
     assert named | {"max_new_tokens"} == {*_NUMBERS, *_ALIASES, "stop"}
 
 

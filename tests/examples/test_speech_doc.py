@@ -20,7 +20,8 @@ from tests.transforms.sounds import file, tone
 from tests.transforms.test_voice import network
 
 from inferd.config.sources import parse_yaml
-from inferd.runtimes.whisper import SIGNATURE, Settings
+from inferd.runtimes.whisper import SIGNATURE
+from inferd.runtimes.whisper_parameters import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "speech.md").read_text()
 MODELS = dict(re.findall(r"```yaml\n# models/(\w+)/model.yaml\n(.*?)```", PAGE, re.DOTALL))

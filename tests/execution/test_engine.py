@@ -1,5 +1,7 @@
 """The engine loop, around engines that do what the test says."""
 
+import os
+import sys
 import threading
 import time
 
@@ -190,3 +192,22 @@ def test_a_step_that_raises_ends_everybody_and_the_engine_goes_on(subject):
     subject.until(lambda: 3 in subject.ends)
 
     assert [isinstance(subject.ends[k][0], ModelFailed) for k in (1, 2, 3)] == [True, True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a niceness of its own on Linux alone")
+def test_an_engine_may_stand_back_behind_other_models():
+    class Kind(Counting):
+        niceness = os.getpriority(os.PRIO_PROCESS, 0) + 2
+
+        def step(self):
+            self.seen = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            return super().step()
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    subject = Subject(Kind())
+    subject.add(1, 2)
+    subject.until(lambda: subject.ends)
+    subject.loop.stop()
+
+    assert subject.engine.seen == Kind.niceness
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

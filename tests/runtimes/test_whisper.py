@@ -168,25 +168,11 @@ def test_a_batch_answers_each_row_as_if_it_were_alone(runtime):
     assert out["text"].tolist() == [b"hello world again"] * 2
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message", "help"),
-    [
-        ({"language": "de"}, "does not know 'de'", "it knows en"),
-        ({"language": "English"}, "does not know 'English'", "it knows en"),
-        ({"task": "translate"}, "knows only English", None),
-        ({"task": "transcripe"}, "no task 'transcripe'", "transcribe"),
-        ({"temperature": 1.5}, "from 0 to 1", None),
-        ({"temperature": float("nan")}, "from 0 to 1", None),
-        ({"temperature": "hot"}, "from 0 to 1", None),
-        ({"prompt": 3}, "must be text", None),
-    ],
-    ids=lambda v: str(v) if isinstance(v, dict) else "",
-)
-def test_parameters_that_make_no_sense_are_refused(runtime, parameters, message, help):
-    with pytest.raises(InvalidInput, match=message) as caught:
-        runtime.engine().add(1, {"audio": sound(1)}, parameters)
+def test_a_request_that_makes_no_sense_is_refused(runtime):
+    with pytest.raises(InvalidInput, match="does not know 'de'") as caught:
+        runtime.engine().add(1, {"audio": sound(1)}, {"language": "de"})
 
-    assert help is None or help in caught.value.help
+    assert caught.value.help == "it knows en"
 
 
 @pytest.mark.parametrize(
@@ -224,12 +210,10 @@ def test_recordings_too_long_or_of_no_numbers_are_refused(folder):
     ("parameters", "message"),
     [
         ({"beams": 5}, "unknown 'beams'"),
-        ({"beam_size": 0}, "beam_size: 0 is no whole number"),
-        ({"beam_size": True}, "beam_size: True is no whole number"),
         ({"compute_type": "int3"}, "'int3' does not run here"),
         ({"language": "de"}, "does not know 'de'"),
     ],
-    ids=["unknown", "zero", "true", "compute-type", "language"],
+    ids=["unknown", "compute-type", "language"],
 )
 def test_settings_that_make_no_sense_are_refused(folder, parameters, message):
     with pytest.raises(ModelFileError, match=message):

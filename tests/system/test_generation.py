@@ -45,7 +45,9 @@ def server(repository, tmp_path_factory):
 @pytest.fixture
 def client(server):
     host, port = server.data
-    with openai.OpenAI(base_url=f"http://{host}:{port}/v1", api_key="none", max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=f"http://{host}:{port}/v1", api_key="none", max_retries=0
+    ) as client:
         yield client
 
 
@@ -155,7 +157,9 @@ def test_an_answer_in_this_process_is_the_same(repository, expected):
 def test_the_async_client_streams_too(server, expected):
     async def ask():
         host, port = server.data
-        async with openai.AsyncOpenAI(base_url=f"http://{host}:{port}/v1", api_key="none") as client:
+        async with openai.AsyncOpenAI(
+            base_url=f"http://{host}:{port}/v1", api_key="none"
+        ) as client:
             stream = await client.chat.completions.create(
                 model="smollm", messages=messages(QUESTIONS[1]), max_tokens=TOKENS, temperature=0,
                 stream=True,

@@ -33,58 +33,12 @@ POINTING = re.compile(r"\b(it|that|they|them|there|those|this|one)\b", re.IGNORE
 """How a question begins that goes on from another, and the words that may point to it."""
 
 SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "do",
-        "does",
-        "for",
-        "from",
-        "has",
-        "have",
-        "i",
-        "if",
-        "in",
-        "is",
-        "it",
-        "its",
-        "may",
-        "must",
-        "of",
-        "on",
-        "or",
-        "our",
-        "so",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "us",
-        "was",
-        "we",
-        "when",
-        "where",
-        "which",
-        "will",
-        "with",
-        "yes",
-        "you",
-        "your",
-    ]
+    re.findall(
+        r"\w+",
+        "a an and are as at be but by can do does for from has have i if in is it its may must of on or "
+        "our so that the their them then there these they this to us was we when where which will with "
+        "yes you your",
+    )
 )
 DENIALS = frozenset(("no", "not", "never", "cannot", "without", "nobody", "sorry", "unable"))
 

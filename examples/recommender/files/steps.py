@@ -135,7 +135,8 @@ def known(films: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     lost = list(dict.fromkeys(int(film) for film in films[~ours]))
     if lost:
         named = ", ".join(map(str, lost[:NAMED])) + (" ..." if len(lost) > NAMED else "")
-        notes.append(f"left out of {name}: {len(lost)} films that are not known ({named})")
+        what = "1 film that is" if len(lost) == 1 else f"{len(lost)} films that are"
+        notes.append(f"left out of {name}: {what} not known ({named})")
     return ours
 
 

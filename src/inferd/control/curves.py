@@ -67,7 +67,12 @@ def _identity(artifact: Path | None) -> str:
         return ""
     with contextlib.suppress(OSError):
         status = artifact.stat()
-        if artifact.is_file() and status.st_size > HASHED_MAX:
+        if artifact.is_dir():
+            files = [(f.name, f.stat()) for f in sorted(artifact.iterdir()) if f.is_file()]
+            if sum(status.st_size for _, status in files) > HASHED_MAX:
+                rows = (f"{name}:{status.st_size}:{status.st_mtime_ns}" for name, status in files)
+                return f"{artifact}:{','.join(rows)}"
+        elif status.st_size > HASHED_MAX:
             return f"{artifact}:{status.st_size}:{status.st_mtime_ns}"
     return digest(artifact)
 

@@ -63,7 +63,8 @@ class Engine(Protocol):
     """Token-wise generation: requests join and leave a running batch between steps.
 
     All calls come from one thread. An engine may also offer ``hold(key, on=...)``: leave a request out
-    of the steps for a while, since its client does not keep up.
+    of the steps for a while, since its client does not keep up; and ``niceness``: how far its thread
+    stands back behind those of other models.
     """
 
     def add(self, key: int, inputs: Tensors, parameters: Parameters) -> None:

@@ -8,6 +8,9 @@ where the engine cannot leave it out, its pieces wait here.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -82,7 +85,15 @@ class EngineLoop:
             self._orders.append((verb, key, value))
             self._wake.notify()
 
+    def _stand_back(self) -> None:
+        """Let other models go first, where the engine says so: they answer in less than a step takes."""
+        niceness = getattr(self._engine, "niceness", 0)
+        if niceness and sys.platform == "linux":  # elsewhere it is a whole process that is nice
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
     def _loop(self) -> None:
+        self._stand_back()
         while not self._stopped:
             with self._wake:
                 while not self._orders and not self._steps():

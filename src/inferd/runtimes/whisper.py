@@ -7,10 +7,9 @@ in turn, so that an hour of speech does not hold up a sentence, and what is hear
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,17 @@ from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 
-from inferd.core.errors import InvalidInput, ModelFileError, nearest
+from inferd.core.errors import ModelFileError, nearest
 from inferd.core.message import Parameters
 from inferd.core.runtime import Engine, Options, Step
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP32, Tensors
 from inferd.runtimes.generate import answered
 from inferd.runtimes.signatures import reconcile
+from inferd.runtimes.whisper_parameters import Settings, Wanted, check_language, checked
 from inferd.runtimes.whisper_windows import RATE, WINDOW, Segment, next_sound, repetitive, segments
 
 FILES = ("model.bin", "config.json", "tokenizer.json")
-TASKS = ("transcribe", "translate")
-WARMER = (0.0, 0.4, 0.8)
-"""Temperatures tried in turn while an answer is unlikely or repeats itself; so many decodings at most."""
-
 MAX_TOKENS = 220
 """New tokens in a window, about twice what the quickest speaker needs; a loop ends there."""
 
@@ -58,36 +54,6 @@ SIGNATURE = Signature(
     ),
     ragged=True,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """``parameters:`` of ``model.yaml``."""
-
-    compute_type: str = "int8"
-    beam_size: int = 5
-    language: str = ""
-    condition_on_previous_text: bool = False
-    max_seconds: int = 3600
-
-    @staticmethod
-    def of(given: dict[str, Any], place: str) -> Settings:
-        """Read them; raises ``ModelFileError`` naming the one that is wrong."""
-        known: dict[str, Any] = {f.name: f for f in fields(Settings)}
-        for name, value in given.items():
-            if name not in known:
-                raise ModelFileError(
-                    f"{place}: parameters: unknown {name!r}", help=nearest(name, known)
-                )
-            wanted = type(known[name].default)
-            if type(value) is not wanted or (wanted is int and value < 1):
-                raise ModelFileError(
-                    f"{place}: parameters: {name}: {value!r} is no {_KINDS[wanted]}"
-                )
-        return Settings(**given)
-
-
-_KINDS = {int: "whole number over 0", str: "text", bool: "true or false"}
 
 
 class WhisperRuntime:
@@ -121,7 +87,7 @@ class WhisperRuntime:
                 help=nearest(self._settings.compute_type, supported),
             )
         self._model = self._loaded(folder, int(options.get("threads") or 1))
-        _language(self._model, self._settings.language, ModelFileError)
+        check_language(self._settings.language, self._model.supported_languages, ModelFileError)
         return reconcile(SIGNATURE, options, str(folder))
 
     def _loaded(self, folder: Path, threads: int) -> Any:
@@ -164,8 +130,8 @@ class TurnsEngine:
         self._held: set[int] = set()
 
     def add(self, key: int, inputs: Tensors, parameters: Parameters) -> None:
-        wanted = Wanted.of(parameters, self._model, self._settings)
-        audio = _checked(inputs["audio"], self._settings.max_seconds)
+        wanted = Wanted.of(parameters, self._model.supported_languages, self._settings)
+        audio = checked(inputs["audio"], self._settings.max_seconds)
         self._running[key] = Transcription(self._model, self._settings, wanted, audio).pieces()
         self._turns.append(key)
 
@@ -196,55 +162,6 @@ class TurnsEngine:
             self._held.add(key)
         else:
             self._held.discard(key)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one request asks for. ``language``: empty where the model is to find out."""
-
-    language: str = ""
-    task: str = "transcribe"
-    prompt: str = ""
-    temperatures: tuple[float, ...] = WARMER
-
-    @staticmethod
-    def of(parameters: Parameters, model: Any, settings: Settings) -> Wanted:
-        """Read a request's parameters; raises ``InvalidInput``. Those of others are passed over."""
-        language = str(parameters.get("language") or settings.language)
-        _language(model, language, InvalidInput)
-        task = str(parameters.get("task") or "transcribe")
-        if task not in TASKS:
-            raise InvalidInput(f"no task {task!r}", help=nearest(task, TASKS))
-        if task == "translate" and not model.model.is_multilingual:
-            raise InvalidInput("this model knows only English, and translates nothing")
-        prompt = parameters.get("prompt") or ""
-        if not isinstance(prompt, str):
-            raise InvalidInput(f"prompt: must be text, not {prompt!r}")
-        heat = parameters.get("temperature") or 0.0
-        if isinstance(heat, (str, bool)) or not (math.isfinite(heat) and 0 <= heat <= 1):
-            raise InvalidInput(f"temperature: must be a number from 0 to 1, not {heat!r}")
-        return Wanted(language, task, prompt, (float(heat),) if heat else WARMER)
-
-
-def _language(model: Any, language: str, error: type[InvalidInput | ModelFileError]) -> None:
-    known = sorted(model.supported_languages)
-    if language and language not in known:
-        raise error(
-            f"language: the model does not know {language!r}", help=f"it knows {', '.join(known)}"
-        )
-
-
-def _checked(audio: np.ndarray, most: int) -> np.ndarray:
-    """Return the samples of one recording; raises ``InvalidInput`` where it is too long or is no sound."""
-    samples = audio.reshape(-1)
-    if len(samples) > most * RATE:
-        raise InvalidInput(
-            f"the recording lasts {len(samples) / RATE:.0f} s; this model takes {most} s at most",
-            help="send it in parts",
-        )
-    if not np.isfinite(samples).all():
-        raise InvalidInput("the recording holds values that are no numbers")
-    return samples
 
 
 @dataclass(slots=True)

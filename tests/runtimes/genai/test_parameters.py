@@ -109,7 +109,7 @@ def test_the_user_is_for_logs():
 def test_the_context_is_bounded_and_may_be_set():
     assert limits(context=131072).context == 4096
     assert limits(context=512).context == 512
-    assert limits(context=131072, **{}).prompt == 4095
+    assert limits(context=131072).prompt == 4095
     assert read_limits({"parameters": {"context": 8000}}, {}, 8192, "m").context == 8000
 
 

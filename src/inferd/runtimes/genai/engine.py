@@ -57,6 +57,8 @@ class Sequence:
 class GenaiEngine:
     """The engine of one loaded model. Rows ``0`` to ``active`` are answered in each step."""
 
+    niceness = 10
+
     def __init__(
         self, decoder: Decoder, texts: Texts, limits: Limits, eos: tuple[int, ...],
         clock: Callable[[], float] = time.monotonic,

@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,9 @@ class Finder:
         return [(self._films[i], float(scores[i])) for i in order]
 
     def _better(self, place: int, wanted: str, year: int, score: float) -> float:
-        """Return a score that also heeds the same title, a beginning, and the year."""
+        """Return a score that also heeds swapped letters, the same title, a beginning, and the year."""
         name = self._names[place]
+        score = max(score, 0.9 * SequenceMatcher(None, name, wanted).ratio())
         if wanted and name == wanted:
             score = 1.0
         elif wanted and name.startswith(wanted):
