@@ -107,7 +107,7 @@ def with_newcomers(
 
     They are among the people counted, so what they liked themselves is taken out of the counts.
     """
-    have, weight = steps.catalogue(), sys.modules["catalogue"].GROUP
+    have, weight = steps.catalogue(), sys.modules["catalogue"].PRIOR
     liked = models.table(train, len(data.people), data.size, liked=True)
 
     @cache

@@ -127,7 +127,7 @@ class Retrieve(nn.Module):
 
 
 class Rank(nn.Module):
-    """Candidates -> score, 0 to 1, and the film of the history that speaks most for each."""
+    """Candidates -> score, 0 to 1, and the film of the history that speaks most for each, 0 for none."""
 
     def __init__(self, weights: torch.Tensor, blend: Sequence[float]) -> None:
         super().__init__()
@@ -145,7 +145,8 @@ class Rank(nn.Module):
         pairs = self.weights[history[:, :, None] * self.size + candidates[:, None, :]]
         said = pairs * weights[:, :, None]
         score = self.slope * (said.sum(1) + self.mix * affinity) + self.constant
-        return torch.sigmoid(score), history.gather(1, said.argmax(1))
+        most, place = said.max(1)
+        return torch.sigmoid(score), torch.where(most > 0, history.gather(1, place), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ def clips():
     return found
 
 
+@pytest.fixture(scope="module")
+def alone(server, clips):
+    """Return what is heard in each clip, asked one after the other."""
+    return {clip.name: heard(server, clip.wav)["text"] for clip in clips}
+
+
 def heard(server, body, path=PREDICT, **headers):
     answer = server.ask(path, body=body, headers={**WAV, **headers})
     return answer.result
@@ -83,8 +89,8 @@ def events(server, body, path=PREDICT):
                 yield time.monotonic() - begin, json.loads(line[6:])["result"]
 
 
-def test_five_clips_are_heard_rightly(server, clips, capsys):
-    pairs = [(clip.text, heard(server, clip.wav)["text"]) for clip in clips]
+def test_five_clips_are_heard_rightly(alone, clips, capsys):
+    pairs = [(clip.text, alone[clip.name]) for clip in clips]
 
     rate = words.word_error_rate(pairs)
 
@@ -169,9 +175,8 @@ def test_where_nobody_speaks_nothing_is_heard(server, model):
     assert result["segments"] == []
 
 
-def test_eight_at_once_are_all_heard(server, clips):
+def test_eight_at_once_are_all_heard(server, alone, clips):
     asked = [clips[i % 5] for i in range(8)]
-    alone = {clip.name: heard(server, clip.wav)["text"] for clip in clips}
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda clip: heard(server, clip.wav)["text"], asked))

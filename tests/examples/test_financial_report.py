@@ -3,11 +3,12 @@
 import json
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pygal")
+pytestmark = pytest.mark.skipif(find_spec("pygal") is None, reason="pygal is not installed")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "financial_sentiment"
 
 

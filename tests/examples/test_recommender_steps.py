@@ -171,7 +171,7 @@ def test_somebody_new_gets_what_people_like_them_like(steps) -> None:
     assert young["candidates"][0] == 1
     assert young["scores"][0] == pytest.approx((2 + 30 * 2 / 3) / (2 + 30))
     assert anybody["scores"][0] == pytest.approx(2 / 3)
-    assert not young["because"].any()
+    assert (young["because"] == steps.GROUP).all()
 
 
 def test_the_threshold_and_what_is_allowed_leave_films_out(steps) -> None:
@@ -201,16 +201,17 @@ def test_diversity_puts_another_kind_before_a_better_score(steps) -> None:
 def test_a_reason_names_the_film_and_whether_it_was_liked(steps) -> None:
     allowed = read(steps)["allowed"]
     given = {
-        "because": np.array([2, 4, 0], IDS), "history": np.array([2, 4], IDS),
+        "because": np.array([2, 4, -1, 0], IDS), "history": np.array([2, 4], IDS),
         "ratings": np.array([5, 3], NUMBERS), "age": 50, "gender": "M",
     }  # fmt: skip
 
-    choice = choose(steps, [3, 1, 6], [0.9, 0.8, 0.25], allowed, **given)
+    choice = choose(steps, [3, 1, 6, 4], [0.9, 0.8, 0.25, 0.2], allowed, **given)
 
     assert choice["reasons"] == [
         "because you liked Alien (1979)",
         "because you saw The Apartment (1960)",
         "liked by 25% of men of 45 to 54",
+        "near to what you like as a whole",
     ]
 
 

@@ -15,7 +15,7 @@ LIKED = 4
 AGES = (18, 25, 35, 45, 55)
 """Where groups of age begin, beside that of 0."""
 
-GROUP = 30
+PRIOR = 30
 """The whole of the people counts as so many in a group: a small group does not say much by itself."""
 
 
@@ -73,7 +73,7 @@ class Catalogue:
         """Return by film which share of a group liked it, drawn towards that of everybody."""
         people = self.group(age, gender)
         overall = self.liked([*self.people]) / max(1, len(self.people))
-        return (self.liked(people) + GROUP * overall) / (len(people) + GROUP)
+        return (self.liked(people) + PRIOR * overall) / (len(people) + PRIOR)
 
 
 def band(age: int) -> int:

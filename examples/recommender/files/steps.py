@@ -31,6 +31,9 @@ SURE = 0.6
 """From this likeness on a title is taken for that of a film."""
 
 NEW_CANDIDATES = 200
+GROUP = -1
+"""Stands for a film that speaks for another where it is a group of people."""
+
 NAMED = 5
 """So many of what is not known are named in a note."""
 
@@ -216,7 +219,7 @@ def latest(history: np.ndarray, ratings: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class Newcomer(TypedDict):
-    """``because`` is 0: no film speaks for these."""
+    """``because`` is -1: a group speaks for these."""
 
     candidates: Films
     scores: Numbers
@@ -230,7 +233,7 @@ def newcomer(allowed: Flags, age: int, gender: str) -> Newcomer:
     return {
         "candidates": order.astype(np.int64),
         "scores": liked[order].astype(np.float32),
-        "because": np.zeros(len(order), np.int64),
+        "because": np.full(len(order), GROUP, np.int64),
     }
 
 
@@ -288,7 +291,9 @@ def choose(
 
 def reason(because: int, score: float, seen: dict[int, float], age: int, gender: str) -> str:
     """Return why a film is recommended, in words."""
-    if not because:
+    if because == GROUP:
         return f"liked by {score:.0%} of {group_name(age, gender)}"
+    if not because:
+        return "near to what you like as a whole"
     did = "liked" if seen.get(because, 0) >= LIKED else "saw"
     return f"because you {did} {catalogue().name(because)}"

@@ -149,7 +149,7 @@ def _describe(model: LoadedModel, row: dict[str, Any]) -> None:
 def _remarks(model: LoadedModel) -> list[dict[str, Any]]:
     loaded, out = model.loaded, []
     assert loaded is not None
-    if loaded.signature.max_batch == 1:
+    if loaded.signature.max_batch == 1 and not loaded.streams:
         out.append(
             _remark(
                 "the artifact has a fixed batch of one: requests cannot share a run",
