@@ -3,7 +3,7 @@ from tests.cli.conftest import write_model
 
 from inferd.core.errors import ConfigError
 from inferd.core.step import Step
-from inferd.deploy.plan import Part, part, title
+from inferd.deploy.plan import Part, alike, part, title
 from inferd.repository.spec import ModelSpec
 from inferd.repository.store import scan
 from inferd.runtimes.detect import Detector
@@ -53,6 +53,22 @@ def test_transforms_of_a_pipeline_and_extras_asked_for_count_too(tmp_path):
 
 def test_without_grpc_there_is_none(tmp_path):
     assert not part("m", [spec(tmp_path)], grpc=False).grpc
+
+
+def test_parts_may_have_the_packages_of_all(tmp_path, app):
+    (app / "steps.py").write_text("import yaml\n")
+    parts = [
+        part("m", [spec(tmp_path, runtime="torch")], grpc=False),
+        part("app", scan([app], Detector()), grpc=True),
+    ]
+
+    first, second = alike(parts)
+
+    assert first.extras == second.extras == ("grpc", "torch")
+    assert first.imports == second.imports
+    assert "pyyaml" in first.imports.distributions
+    assert (first.files, second.files) == (parts[0].files, parts[1].files)
+    assert (first.paths, second.models) == (parts[0].paths, parts[1].models)
 
 
 def test_trust_is_given_to_the_models_that_are_there(tmp_path):

@@ -58,6 +58,8 @@ def _each(what: str) -> str:
 @click.option("--cpus", multiple=True, metavar="N", help=f"{_each('N')}  [default: 1]")
 @click.option("--image", "images", multiple=True, metavar="SERVICE=IMAGE",
               help="Run this image instead of building one.")  # fmt: skip
+@click.option("--same-packages", is_flag=True, help="Put the packages that any service needs into every"
+              " image: they are installed once, and the images share a layer.")  # fmt: skip
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE",
               help="A variable for every service (INFERD_...); may be repeated.")  # fmt: skip
 @click.option("--address", default="127.0.0.1", metavar="IP",
@@ -126,6 +128,8 @@ def plan(
                    steps=transforms_of(d.specs))
         for d in divisions
     ]  # fmt: skip
+    if given["same_packages"]:
+        parts = plans.alike(parts)
     asked = {d.name: d.asked for d in divisions[:-1]}
     variables = environment(given["variables"])
     stack = Stack(

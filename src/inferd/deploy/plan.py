@@ -7,7 +7,7 @@ torch where a model runs on it, an image library where pictures are decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,9 +24,11 @@ HTTP_PORT, GRPC_PORT, METRICS_PORT = 8000, 8001, 8003
 MODELS = "/models"
 """Where models lie in an image."""
 
-_BY_TRANSFORM = {row.name: "image" for row in image.TRANSFORMS} | {
-    row.name: "text" for row in text.TRANSFORMS
-} | {row.name: "audio" for row in audio.TRANSFORMS}
+_BY_TRANSFORM = (
+    {row.name: "image" for row in image.TRANSFORMS}
+    | {row.name: "text" for row in text.TRANSFORMS}
+    | {row.name: "audio" for row in audio.TRANSFORMS}
+)
 _BY_RUNTIME = {entry.name: entry.extra for entry in RUNTIMES if entry.extra in EXTRAS}
 
 
@@ -95,6 +97,19 @@ def part(
         trusted=tuple(sorted(served & set(trusted))),
         imports=imported(f for f in files if f.target.parts[0] not in listed),
     )
+
+
+def alike(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts with the packages that any of them needs: they are installed once, in one layer.
+
+    What a ``requirements.txt`` beside a model names stays with its part.
+    """
+    extras = tuple(sorted({extra for part in parts for extra in part.extras}))
+    imports = Imported(
+        tuple(sorted({name for part in parts for name in part.imports.distributions})),
+        tuple(sorted({name for part in parts for name in part.imports.unknown})),
+    )
+    return [replace(part, extras=extras, imports=imports) for part in parts]
 
 
 def _extras(specs: Iterable[ModelSpec]) -> set[str]:
