@@ -194,7 +194,9 @@ def test_a_step_that_raises_ends_everybody_and_the_engine_goes_on(subject):
     assert [isinstance(subject.ends[k][0], ModelFailed) for k in (1, 2, 3)] == [True, True, False]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a niceness of its own on Linux alone")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="a thread has a niceness of its own on Linux alone"
+)
 def test_an_engine_may_stand_back_behind_other_models():
     class Kind(Counting):
         niceness = os.getpriority(os.PRIO_PROCESS, 0) + 2

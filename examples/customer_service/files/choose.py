@@ -54,9 +54,17 @@ def looked(looks: Sequence[Look], thresholds: Mapping[str, float]) -> tuple[Look
 
 
 def decide(
-    look: Look, before: Ranked, topics: Mapping[str, str], thresholds: Mapping[str, float]
+    look: Look,
+    before: Ranked,
+    topics: Mapping[str, str],
+    thresholds: Mapping[str, float],
+    *,
+    person: bool = False,
 ) -> Decision:
-    """Decide on a question. ``topics``: of each passage the intent that it belongs to."""
+    """Decide on a question.
+
+    ``topics``: of each passage the intent that it belongs to; ``person``: one is asked for in so many words.
+    """
     intent, confidence = look.intents[0]
     passage, similarity = nearest(look, before, topics)
     sure, near = confidence >= thresholds["sure"], similarity >= thresholds["near"]
@@ -67,7 +75,7 @@ def decide(
             intent, confidence, passage if answered else None, similarity, handover, reason
         )
 
-    if intent == PERSON and (sure or not near):
+    if person or (intent == PERSON and (sure or not near)):
         return told(answered=False, reason="asked_for_person")
     if intent in POLITE and not near:
         return told(answered=False, reason=intent, handover=False)

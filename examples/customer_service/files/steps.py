@@ -112,7 +112,8 @@ def decide(
     looks = [choose.Look(_ranked(i, c), _ranked(p, s)) for i, c, p, s in rows]
     look, before = choose.looked(looks, thresholds())
     topics = {name: p["topic"] for name, p in known.items()}
-    found = choose.decide(look, before, topics, thresholds())
+    person = talk.wants_person(text)
+    found = choose.decide(look, before, topics, thresholds(), person=person)
     reason = found.reason if text else "nothing_heard"
     note = known[found.passage]["text"] if text and found.passage else ""
     return {

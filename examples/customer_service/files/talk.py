@@ -32,6 +32,14 @@ CONTINUING = re.compile(r"(and|but|also|then|what about|how about)\b", re.IGNORE
 POINTING = re.compile(r"\b(it|that|they|them|there|those|this|one)\b", re.IGNORECASE)
 """How a question begins that goes on from another, and the words that may point to it."""
 
+SOMEBODY = re.compile(
+    r"\b(talk|speak|connect|transfer|put) (me )?(through )?(to|with) "
+    r"(an?|the|your|some|one of your|somebody|someone|another)?\b.*"
+    r"\b(somebody|someone|person|human|agent|colleagues?|employee|manager|supervisor|operator)\b",
+    re.IGNORECASE,
+)
+"""How one asks for a person whatever else is said, the number of an order for instance."""
+
 SMALL = frozenset(
     re.findall(
         r"\w+",
@@ -84,6 +92,11 @@ def queries(text: str, history: list[dict[str, str]]) -> list[str]:
     if CONTINUING.match(text):
         return both
     return [text, *both] if POINTING.search(text) else [text]
+
+
+def wants_person(text: str) -> bool:
+    """Return whether somebody asks for a person in so many words."""
+    return SOMEBODY.search(text) is not None
 
 
 def opening(note: str) -> str:

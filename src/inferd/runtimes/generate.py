@@ -120,7 +120,10 @@ def with_batch(piece: Any, *, each: bool) -> Any:
 
 
 def answered(
-    engine: Engine, rows: Sequence[Tensors], most: int | None = None, parameters: Parameters | None = None
+    engine: Engine,
+    rows: Sequence[Tensors],
+    most: int | None = None,
+    parameters: Parameters | None = None,
 ) -> Tensors:
     """Run requests to their end and return their answers as one batch.
 

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while the library is imported
-_LIBRARY = os.environ.get("ORT_LIB_PATH")
 
 import onnxruntime_genai as og
 
 from inferd.core.errors import InvalidInput, ModelFailed, ModelFileError
 
 og.disable_telemetry_events()  # nothing of ours tells anybody
-if _LIBRARY is None:
-    os.environ.pop("ORT_LIB_PATH", None)  # the import leaves it behind, for who runs after us to trip over
+os.environ.pop("ORT_LIB_PATH", None)  # set by the import, for itself; others would inherit it
 
 BYTES_PER_TOKEN = 32
 """Longer prompts than so many bytes for each token that is accepted are refused before they are read."""
