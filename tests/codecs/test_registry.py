@@ -7,12 +7,14 @@ from inferd.core.plan import BatchPlan
 
 VECTOR = signature([("x", "FP32", [-1, 1])])
 IMAGE = signature([("x", "BYTES", [-1], "image")])
+SOUND = signature([("x", "BYTES", [-1], "audio")])
 TEXT = signature([("x", "BYTES", [-1])])
+FITS = {"image": IMAGE, "audio": SOUND, "text/plain": TEXT}
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_every_name_makes_a_decoder_for_some_model(name):
-    sig = IMAGE if name.startswith("image/") else TEXT if name == "text/plain" else VECTOR
+    sig = FITS.get(name, FITS.get(name.partition("/")[0], VECTOR))
 
     assert registry.decoder(name, sig, BatchPlan()).decode
     assert registry.encoder(name, sig).encode
