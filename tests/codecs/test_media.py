@@ -10,6 +10,9 @@ TEXT = signature([("text", "BYTES", [-1, 1], "text")])
 VECTOR = signature([("x", "FP32", [-1, 3])])
 PLAIN = signature([("x", "BYTES", [1])], [("y", "FP32", [1])], batched=False)
 TWO = signature([("a", "FP32", [-1]), ("b", "BYTES", [-1])])
+SOUND_OR_NOT = ("audio", "BYTES", [-1], {"content": "audio", "default": ""})
+OPTIONAL = signature([("text", "BYTES", [-1], {"default": ""}), SOUND_OR_NOT])
+BESIDE = signature([("text", "BYTES", [-1]), SOUND_OR_NOT])
 DEEP = signature([("x", "FP32", [-1, 2, 2])])
 
 
@@ -22,6 +25,8 @@ DEEP = signature([("x", "FP32", [-1, 2, 2])])
         (VECTOR, ("application/json", "text/csv", "application/x-npy")),
         (PLAIN, ("application/json", "text/plain", "application/x-npy")),
         (TWO, ("application/json", "text/csv")),
+        (OPTIONAL, ("application/json", *RECORDINGS, "text/plain", "application/x-npy")),
+        (BESIDE, ("application/json", "text/plain", "application/x-npy")),
         (DEEP, ("application/json", "application/x-npy")),
     ],
 )
@@ -34,6 +39,11 @@ def test_an_image_is_one_example():
 
     assert decoded.single
     assert decoded.inputs["image"].tolist() == [b"\x89PNG"]
+
+
+def test_a_body_goes_to_the_input_of_its_kind():
+    assert list(media_codec("audio/wav", OPTIONAL).decode(b"RIFF").inputs) == ["audio"]
+    assert list(media_codec("text/plain", OPTIONAL).decode(b"hello").inputs) == ["text"]
 
 
 @pytest.mark.parametrize("media", RECORDINGS)

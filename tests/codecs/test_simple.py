@@ -352,10 +352,10 @@ def test_rows_of_unequal_length_have_the_default_where_it_is_left_out():
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({}, {}), ({"b": "x"}, {"b": [b"x"]}), (["x", "y"], {"a": [b"x"], "b": [b"y"]}),
+        ({}, {}), ({"b": "x"}, {"b": [b"x"]}), ("x", {"a": [b"x"]}), (["x", "y"], {"a": [b"x", b"y"]}),
         ([{}, {"a": "x"}], {"a": [b"", b"x"], "b": [b"-", b"-"]}),
     ],
-    ids=["nothing", "one", "in-order", "objects"],
+    ids=["nothing", "one", "bare", "batch", "objects"],
 )  # fmt: skip
 def test_where_every_input_has_a_default(data, expected):
     decoded = decode(ALL, data)

@@ -38,7 +38,7 @@ def test_symbols_round_trip():
     ("defaults", "lone"),
     [
         ([None], "0"), ([1], "0"), ([None, None], None), ([None, 1], "0"), ([0, None, ""], "1"),
-        ([1, 2], None), ([], None),
+        ([1, 2], "0"), ([], None),
     ],
     ids=str,
 )  # fmt: skip

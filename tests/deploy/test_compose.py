@@ -150,6 +150,18 @@ def test_the_deployment_names_every_replica_of_each_model():
     assert found["services"]["a"] == {"url": ["http://detect-1:8000", "http://detect-2:8000"]}
 
 
+def test_who_takes_sound_is_asked_over_grpc_where_that_is_spoken():
+    models = {"detect": ("b", "a"), "read": ("c",)}
+
+    found = yaml.safe_load(deployment(EVERYTHING, models, {"a"}))["services"]
+    without = yaml.safe_load(deployment(replace(EVERYTHING, grpc=False), models, {"a"}))["services"]
+
+    assert found["a"] == {"url": ["grpc://detect-1:8001", "grpc://detect-2:8001"]}
+    assert (
+        found["b"]["url"] == without["a"]["url"] == ["http://detect-1:8000", "http://detect-2:8000"]
+    )
+
+
 def test_nginx_is_told_the_same():
     proxy = proxy_of(EVERYTHING)
 

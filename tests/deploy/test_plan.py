@@ -3,7 +3,7 @@ from tests.cli.conftest import write_model
 
 from inferd.core.errors import ConfigError
 from inferd.core.step import Step
-from inferd.deploy.plan import Part, alike, part, title
+from inferd.deploy.plan import Part, alike, by_grpc, part, title
 from inferd.repository.spec import ModelSpec
 from inferd.repository.store import scan
 from inferd.runtimes.detect import Detector
@@ -69,6 +69,12 @@ def test_parts_may_have_the_packages_of_all(tmp_path, app):
     assert "pyyaml" in first.imports.distributions
     assert (first.files, second.files) == (parts[0].files, parts[1].files)
     assert (first.paths, second.models) == (parts[0].paths, parts[1].models)
+
+
+def test_models_that_take_sound_are_asked_over_grpc(tmp_path):
+    heard = spec(tmp_path, name="heard", preprocess=(Step("decode_audio", None),))
+
+    assert by_grpc([heard, spec(tmp_path)]) == {"heard"}
 
 
 def test_trust_is_given_to_the_models_that_are_there(tmp_path):

@@ -88,10 +88,10 @@ def command(path: str, output: Path | None, **given: Any) -> int:
     from inferd.deploy.nginx import nginx_conf
 
     output = place(path, output, "compose")
-    parts, asked, stack = plan(path, output, given)
+    parts, asked, heard, stack = plan(path, output, given)
     texts = {"compose.yaml": compose_yaml(stack), "nginx.conf": nginx_conf(proxy_of(stack))}
     if asked:
-        texts["deployment.yaml"] = deployment(stack, asked)
+        texts["deployment.yaml"] = deployment(stack, asked, heard)
     claim(output, "compose.yaml")
     write(texts, output)
     made = recipe(given, baked=True, command="compose")
@@ -108,8 +108,11 @@ def command(path: str, output: Path | None, **given: Any) -> int:
 
 def plan(
     path: str, output: Path, given: Mapping[str, Any]
-) -> tuple[list[Part], dict[str, tuple[str, ...]], Stack]:
-    """Return the content of each service's image, the models each is asked for, and the stack."""
+) -> tuple[list[Part], dict[str, tuple[str, ...]], frozenset[str], Stack]:
+    """Return the content of each service's image, the models each is asked for, and the stack.
+
+    Third are the models that are asked over gRPC.
+    """
     from inferd.deploy import plan as plans
     from inferd.deploy import quoting
     from inferd.deploy.compose import Stack
@@ -136,7 +139,7 @@ def plan(
         name, services_of(name, divisions, given, variables), grpc=parts[-1].grpc,
         **published(given, output), subnet=given["subnet"],
     )  # fmt: skip
-    return parts, asked, stack
+    return parts, asked, plans.by_grpc(specs), stack
 
 
 def services_of(

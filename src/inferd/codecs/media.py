@@ -42,19 +42,30 @@ VIEWED = frozenset((NPY,))
 def accepts(signature: Signature) -> tuple[str, ...]:
     """Return the content types a model of this signature takes, JSON first."""
     found = [JSON]
-    lone = signature.lone
-    if lone is not None and _holds_one(lone, signature) and lone.dtype is BYTES:
-        if lone.content == "image":
-            found += IMAGES
-        elif lone.content == "audio":
-            found += RECORDINGS
-        elif is_text(lone):
-            found.append(TEXT)
+    for media in (*IMAGES, *RECORDINGS, TEXT):
+        if input_of(media, signature) is not None:
+            found.append(media)
     if takes_csv(signature):
         found.append(CSV)
+    lone = signature.lone
     if lone is not None and lone.content not in FILES:
         found.append(NPY)
     return tuple(found)
+
+
+def input_of(media: str, signature: Signature) -> TensorSpec | None:
+    """Return the input that a body of this type is for, ``None`` where there is none.
+
+    All others must have defaults; of several that could be meant it is the first.
+    """
+    wanted = "image" if media in IMAGES else "audio" if media in RECORDINGS else "text"
+    needed = [spec for spec in signature.inputs if spec.default is None]
+    for spec in signature.inputs:
+        alone = not needed or needed == [spec]
+        fits = is_text(spec) if wanted == "text" else spec.content == wanted
+        if alone and fits and spec.dtype is BYTES and _holds_one(spec, signature):
+            return spec
+    return None
 
 
 def media_codec(media: str, signature: Signature, plan: BatchPlan | None = None) -> Decoder:
@@ -68,7 +79,9 @@ def media_codec(media: str, signature: Signature, plan: BatchPlan | None = None)
         return CsvCodec(signature, plan)
     if media == NPY:
         return NpyCodec(signature, plan)
-    return BytesCodec(signature, text=media == TEXT)
+    spec = input_of(media, signature)
+    assert spec is not None  # else ``accepts`` has no such type
+    return BytesCodec(spec, text=media == TEXT)
 
 
 def _holds_one(spec: TensorSpec, signature: Signature) -> bool:
@@ -79,10 +92,8 @@ def _holds_one(spec: TensorSpec, signature: Signature) -> bool:
 class BytesCodec:
     """The whole body is the one element of one example: an image, a recording or a text."""
 
-    def __init__(self, signature: Signature, *, text: bool) -> None:
-        lone = signature.lone
-        assert lone is not None  # else ``accepts`` has no such type
-        self._spec = lone
+    def __init__(self, spec: TensorSpec, *, text: bool) -> None:
+        self._spec = spec
         self._text = text
 
     def decode(self, body: bytes) -> Decoded:

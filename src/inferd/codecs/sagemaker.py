@@ -115,7 +115,7 @@ class SageMakerCodec:
         spec = self._signature.lone
         assert spec is not None  # else it was refused before
         if spec.dtype is BYTES and holds_one(spec, self._signature):
-            return BytesCodec(self._signature, text=False).decode(bytes(body))
+            return BytesCodec(spec, text=False).decode(bytes(body))
         if bytes(body[: len(MAGIC)]) == MAGIC:
             return simple_media(NPY, self._signature, self._plan).decode(body)
         raise UnsupportedMedia(

@@ -88,11 +88,14 @@ class Signature:
 
     @property
     def lone(self) -> TensorSpec | None:
-        """The input that a value without a name is for: the only one, or the only one without a default."""
-        if len(self.inputs) == 1:
-            return self.inputs[0]
+        """The input that a value without a name is for: the only one, or the only one without a default.
+
+        Where all have a default it is the first.
+        """
         needed = [spec for spec in self.inputs if spec.default is None]
-        return needed[0] if len(needed) == 1 else None
+        if len(needed) == 1:
+            return needed[0]
+        return self.inputs[0] if self.inputs and not needed else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""

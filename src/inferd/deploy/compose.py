@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from inferd.deploy.dockerfile import (
     USER,
 )  # fmt: skip
 from inferd.deploy.nginx import CALLS, CERT, KEY, PLAIN, SECURE, Proxy
-from inferd.deploy.plan import HTTP_PORT
+from inferd.deploy.plan import GRPC_PORT, HTTP_PORT
 from inferd.deploy.quoting import interpolated, to_yaml
 
 NGINX_IMAGE = "nginx:1.28-alpine"
@@ -106,13 +106,22 @@ def proxy_of(stack: Stack) -> Proxy:
     )  # fmt: skip
 
 
-def deployment(stack: Stack, models: Mapping[str, tuple[str, ...]]) -> str:
+def deployment(
+    stack: Stack, models: Mapping[str, tuple[str, ...]], by_grpc: Collection[str] = ()
+) -> str:
     """Return the deployment file: for each model of a service, the addresses of its replicas.
 
-    ``models``: the names of the models in each service but the front.
+    ``models``: the names of the models in each service but the front; ``by_grpc``: those asked over gRPC,
+    where the services speak it.
     """
+
+    def address(model: str, name: str) -> str:
+        if stack.grpc and model in by_grpc:
+            return f"grpc://{name}:{GRPC_PORT}"
+        return f"http://{name}:{HTTP_PORT}"
+
     found = {
-        model: {"url": [f"http://{name}:{HTTP_PORT}" for name in service.names]}
+        model: {"url": [address(model, name) for name in service.names]}
         for service in stack.services
         for model in models.get(service.name, ())
     }

@@ -112,6 +112,13 @@ def alike(parts: Sequence[Part]) -> list[Part]:
     return [replace(part, extras=extras, imports=imports) for part in parts]
 
 
+def by_grpc(specs: Iterable[ModelSpec]) -> frozenset[str]:
+    """Return the models that are asked over gRPC: sound that is answered in pieces has no place in JSON."""
+    return frozenset(
+        spec.name for spec in specs if any(step.name == "decode_audio" for step in spec.preprocess)
+    )
+
+
 def _extras(specs: Iterable[ModelSpec]) -> set[str]:
     found = {_BY_RUNTIME[s.runtime] for s in specs if s.runtime in _BY_RUNTIME}
     steps = (step for s in specs for step in (*s.preprocess, *s.postprocess))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from inferd.core.errors import ConfigError
 from inferd.deploy.dockerfile import HEADER
+from inferd.deploy.plan import by_grpc
 from inferd.deploy.quoting import to_yaml
 from inferd.deploy.split import Division, SplitPlan
 from inferd.repository.layout import PIPELINE_FILE
@@ -58,12 +60,18 @@ def definitions(plan: SplitPlan, ports: Mapping[str, Ports], directory: Path) ->
 def deployment_text(plan: SplitPlan, ports: Mapping[str, Ports]) -> str:
     """Return the deployment file: where each model that is a service's is asked."""
     found = {
-        model: {"url": [f"http://127.0.0.1:{ports[division.name].http}"]}
+        model: {"url": [_address(division, model, ports[division.name])]}
         for division in plan.services
         for model in division.asked
     }
     head = HEADER.format(command="split") + "# Another host, or more of them: change the lists.\n"
     return head + to_yaml({"services": dict(sorted(found.items()))})
+
+
+def _address(division: Division, model: str, ports: Ports) -> str:
+    if model in by_grpc(division.specs) and find_spec("grpc") is not None:
+        return f"grpc://127.0.0.1:{ports.grpc}"
+    return f"http://127.0.0.1:{ports.http}"
 
 
 def _settings(

@@ -70,8 +70,9 @@ class Sampler:
         )
         if order is not None:
             tokens = tokens[order]
-        scores = row[tokens].astype(np.float64) / sampling.temperature
-        weights = np.exp(scores - scores.max())
+        scores = row[tokens].astype(np.float64)
+        with np.errstate(over="ignore"):  # by next to nothing: minus infinity, which weighs nothing
+            weights = np.exp((scores - scores.max()) / sampling.temperature)
         sums = np.cumsum(weights)
         if sampling.top_p < 1:
             kept = int(np.searchsorted(sums, sampling.top_p * sums[-1])) + 1
