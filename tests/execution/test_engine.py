@@ -213,3 +213,15 @@ def test_an_engine_may_stand_back_behind_other_models():
 
     assert subject.engine.seen == Kind.niceness
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_steps_are_counted_those_that_failed_too():
+    made = Subject(Counting())
+    made.add(1, 5)
+    made.until(lambda: 1 in made.ends)
+    assert made.loop.steps == 5
+    made.engine.broken = True
+    made.add(2)
+    made.until(lambda: 2 in made.ends)
+    assert made.loop.steps == 6
+    made.loop.stop()

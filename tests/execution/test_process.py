@@ -21,6 +21,7 @@ from inferd.execution.executor import Loss, Name
 from inferd.execution.memory import CONTROL
 from inferd.execution.process import WorkerProcess
 from inferd.execution.spawn import Spawned
+from inferd.execution.streams import Stream
 
 HEAD = """
 import os, socket, struct, sys, time
@@ -98,10 +99,12 @@ async def rogue(script, **given):
         "job(); done(1, blocks=1, tail=block(data=b'abcd', code=77))",
         "job(); send(6, 0, b'{}')",
         "send(6, 0, b'not json')",
+        "job(); send(8, 0, bytes(7))",
     ],
     ids=[
         "head", "kind", "unknown-job", "no-block", "other-count", "size", "outside-memory", "short",
         "dtype", "unasked-load", "load-not-json",
+        "beat",
     ],
 )  # fmt: skip
 def test_a_worker_that_breaks_the_protocol_is_ended_and_its_job_returned(script):
@@ -183,7 +186,7 @@ async def tick(subject, clock, seconds, run_timeout=1000.0, step=0.25):
 def test_silence_ends_a_worker_that_was_heard_before():
     async def main():
         clock = FakeClock()
-        async with rogue(f"send(8, 0, bytes(8)); {STILL}", clock=clock) as subject:
+        async with rogue(f"send(8, 0, bytes(16)); {STILL}", clock=clock) as subject:
             await subject.until(lambda: subject.worker._greeted)
             await asyncio.sleep(0.1)  # its start-up is over: from here on it uses no CPU time
             await tick(subject, clock, process.SILENT - 0.25)
@@ -211,7 +214,7 @@ def test_silence_before_the_first_beat_is_given_more_time():
 def test_cpu_time_is_a_sign_of_life():
     async def main():
         clock = FakeClock()
-        async with rogue("send(8, 0, bytes(8))\nwhile True: pass", clock=clock) as subject:
+        async with rogue("send(8, 0, bytes(16))\nwhile True: pass", clock=clock) as subject:
             await subject.until(lambda: subject.worker._greeted)
             for _ in range(5):
                 await tick(subject, clock, 1)
@@ -225,7 +228,7 @@ def test_cpu_time_is_a_sign_of_life():
 def test_a_loop_that_stood_still_judges_nobody_at_once():
     async def main():
         clock = FakeClock()
-        async with rogue(f"send(8, 0, bytes(8)); job(); {STILL}", clock=clock) as subject:
+        async with rogue(f"send(8, 0, bytes(16)); job(); {STILL}", clock=clock) as subject:
             await subject.until(lambda: subject.worker._greeted)
             subject.worker.submit(subject.ear.job((1, 0)))
             clock.advance(60)
@@ -238,8 +241,37 @@ def test_a_loop_that_stood_still_judges_nobody_at_once():
     asyncio.run(main())
 
 
+def test_an_engine_that_steps_is_not_stuck_though_it_says_nothing_yet():
+    script = """
+    job()
+    while True: send(8, 0, struct.pack("<QQ", 0, sock.recv(1)[0]))
+    """
+
+    async def main():
+        clock = FakeClock()
+
+        async def beat(steps):
+            await tick(subject, clock, 1, run_timeout=10)
+            if not subject.losses:
+                subject.worker._spawned.sock.send(bytes([steps]))
+                await subject.until(lambda: subject.worker._heard == clock())
+
+        async with rogue(script, clock=clock) as subject:
+            job = subject.ear.job((1, 0))
+            job.entries[0].stream = Stream({})
+            subject.worker.submit(job)
+            for second in range(40):  # every 8 s another part of its prompt is read
+                await beat(second // 8)
+            assert not subject.losses
+            for _ in range(8):
+                await beat(4)
+            assert subject.losses[0][1].reason == "stuck"
+
+    asyncio.run(main())
+
+
 def test_a_worker_that_does_not_leave_when_told_is_ended():
-    script = "while True: send(8, 0, bytes(8)); time.sleep(0.01)"
+    script = "while True: send(8, 0, bytes(16)); time.sleep(0.01)"
 
     async def main():
         clock = FakeClock()
@@ -258,7 +290,7 @@ def test_a_worker_that_does_not_leave_when_told_is_ended():
 def test_memory_is_given_back_when_a_worker_idles():
     script = """
     job(); done(1, blocks=1, tail=block(data=bytes(4)))
-    while True: send(8, 0, bytes(8)); time.sleep(0.01)
+    while True: send(8, 0, bytes(16)); time.sleep(0.01)
     """
 
     async def main():

@@ -230,7 +230,8 @@ def test_it_beats():
         kind, _, payload = front.receive(beats=True)
 
         assert kind == frames.BEAT
-        assert struct.unpack("<Q", payload)[0] > 0
+        cpu, steps = struct.unpack("<QQ", payload)
+        assert cpu > 0 and steps == 0
 
 
 def test_slots_grow_with_credit():

@@ -24,6 +24,7 @@ from inferd.core.errors import (
 from inferd.core.message import ADMITTED
 from inferd.core.plan import BatchPlan
 from inferd.execution.executor import FAILED, READY, STOPPED, Curve
+from inferd.execution.streams import Stream
 from inferd.scheduling import batcher as module
 from inferd.scheduling import pace
 from inferd.scheduling.admission import QueueLimits
@@ -276,6 +277,24 @@ async def test_a_job_that_ends_in_time_is_not_abandoned(monkeypatch):
     await asyncio.sleep(0.05)
 
     assert not one.abandoned
+    assert conserved(subject)
+
+
+@on_loop
+async def test_an_answer_in_pieces_whose_client_left_costs_nobody_else_the_worker(monkeypatch):
+    monkeypatch.setattr(module, "GRACE", 0.02)
+    one = Instance(slots=2)
+    subject = batcher(one, max_size=1)
+    left, stays = ask(subject), ask(subject)
+    left.stream = stays.stream = Stream({})
+    await turn()
+    subject.cancel(left)
+    await asyncio.sleep(0.1)  # a step that takes longer than the grace
+
+    assert len(one.cancelled) == 1 and not one.abandoned
+    one.finish(left.job)
+    one.finish(stays.job)
+    assert (await stays.future)["y"] == 0
     assert conserved(subject)
 
 

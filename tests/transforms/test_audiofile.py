@@ -76,14 +76,58 @@ def test_half_a_file_is_refused(kind: str, part: float) -> None:
         taken(data[: int(len(data) * part)])
 
 
-def test_a_wav_file_that_was_streamed_says_no_size() -> None:
-    data = file(tone())
-    at = data.index(b"data") + 4
-    for unknown in (0, 0xFFFFFFFF):
-        streamed = data[:at] + struct.pack("<I", unknown) + data[at + 4 :]
-        assert not missing(streamed)
+@pytest.mark.parametrize(
+    ("whole", "sound"),
+    [(0, 0), (36, 0), (0xFFFFFFFF, 0), (0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFF024, 0x7FFFF000)],
+    ids=["zeros", "written-first", "half-known", "ffmpeg", "sox"],
+)
+def test_a_wav_file_that_went_through_a_pipe_says_no_size(whole: int, sound: int) -> None:
+    data = bytearray(file(tone()))
+    struct.pack_into("<I", data, 4, whole)
+    struct.pack_into("<I", data, data.index(b"data") + 4, sound)
 
-    assert taken(data[:at] + struct.pack("<I", 0xFFFFFFFF) + data[at + 4 :])[0].shape == (1, 44_100)
+    assert not missing(bytes(data))
+    np.testing.assert_allclose(taken(bytes(data))[0], tone().T, atol=1e-4)
+
+
+def test_a_wav_file_of_no_samples_before_other_chunks_has_none() -> None:
+    data = file(np.empty((0, 1), np.float32)) + b"LIST\4\0\0\0INFO"
+
+    with pytest.raises(InvalidInput, match="no sound"):
+        taken(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+
+
+def test_a_wav_file_of_nothing_but_chunks_is_refused() -> None:
+    data = b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 1001 + file(tone())[12:]
+
+    with pytest.raises(InvalidInput, match="ends before its end"):
+        taken(data)
+
+
+def test_a_flac_file_that_does_not_say_how_long_it_is_is_refused() -> None:
+    data = bytearray(file(tone(), format="FLAC"))
+    data[21] &= 0xF0  # the 36 bits of the number of samples
+    data[22:26] = bytes(4)
+
+    with pytest.raises(InvalidInput, match="does not say how long it is") as caught:
+        taken(bytes(data))
+
+    assert "WAV" in (caught.value.help or "")
+
+
+def test_an_ogg_file_of_several_recordings_is_not_taken_for_its_first() -> None:
+    data = file(tone(), format="OGG", subtype="VORBIS")
+
+    with pytest.raises(InvalidInput, match="several recordings"):
+        taken(data + data)
+
+
+def test_a_header_that_makes_no_sense_is_told_in_words_of_ours() -> None:
+    data = bytearray(file(tone()))
+    struct.pack_into("<I", data, 24, 0)  # samples a second
+
+    with pytest.raises(InvalidInput, match="its header makes no sense"):
+        taken(bytes(data))
 
 
 def test_what_is_over_a_limit_is_told() -> None:

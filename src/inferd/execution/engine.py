@@ -45,7 +45,7 @@ class _Running:
 
 
 class EngineLoop:
-    """Runs the engine of one program."""
+    """Runs the engine of one program. ``steps``: how many have ended, a sign that it goes on."""
 
     def __init__(self, program: Program, engine: Engine, emit: Emit, end: End) -> None:
         self._program = program
@@ -57,6 +57,7 @@ class EngineLoop:
         self._running: dict[int, _Running] = {}
         self._wake = threading.Condition()
         self._stopped = False
+        self.steps = 0
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -164,6 +165,8 @@ class EngineLoop:
                 self._engine.cancel(key)
                 self._leave(key, failure)
             return
+        finally:
+            self.steps += 1
         if not found:
             time.sleep(0.0005)  # an engine that has nothing to say must not spin
         for key, piece, last in found:

@@ -13,7 +13,7 @@ ADD       front      u32 entries, u32 blocks, u32 rerun budget, f64 deadline per
 CANCEL    front      empty: the job of ``handle`` is no longer wanted, if it has not started
 CREDIT    front      u32 slots, then u64 offsets of output memory given back
 DONE      worker     answer to LOAD (JSON) or ADD (outcome, below)
-BEAT      worker     u64 CPU nanoseconds used so far
+BEAT      worker     u64 CPU nanoseconds used so far, u64 steps of its engine
 ========  =========  ==============================================================================
 
 ``streams`` has those of answers in pieces: GENERATE, TAKEN, CHUNK, END.

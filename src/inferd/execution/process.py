@@ -41,6 +41,7 @@ TRIM_EVERY = 2.0
 LATE = 1.0
 LEAVING_MAX = 5.0
 ENDING_MAX = 0.2
+_BEAT = struct.Struct("<QQ")
 
 
 class WorkerProcess:
@@ -84,6 +85,8 @@ class WorkerProcess:
         self._heard = clock()
         self._cpu: float | None = None
         self._last_job = 0.0
+        self._steps = 0
+        self._stepped = 0.0
         self._slots = 1
         self._last_check = clock()
 
@@ -184,7 +187,9 @@ class WorkerProcess:
             self._piece(handle, payload)
         elif kind == frames.END:
             self._ended(handle, payload)
-        elif kind != frames.BEAT:
+        elif kind == frames.BEAT:
+            self._beaten(payload)
+        else:
             raise FrameError(f"a worker does not send {frames.KINDS[kind]}")
 
     def _loaded(self, payload: memoryview) -> None:
@@ -212,9 +217,17 @@ class WorkerProcess:
             next(islice(self.jobs.values(), self._slots - 1, None)).submitted = self._heard
         self._on_done(job, outcome)
 
+    def _beaten(self, payload: memoryview) -> None:
+        try:
+            _, steps = _BEAT.unpack(payload)
+        except struct.error as error:
+            raise FrameError(f"malformed BEAT frame: {error}") from None
+        if steps != self._steps:
+            self._steps, self._stepped = steps, self._heard
+
     def _piece(self, handle: int, payload: memoryview) -> None:
         job = self._streaming(handle)
-        job.submitted = self._heard
+        job.submitted = self._stepped = self._heard
         stream = job.entries[0].stream if job.entries else None
         if stream is not None and not stream.cancelled():
             stream.put(streams.read_chunk(payload))
@@ -222,6 +235,7 @@ class WorkerProcess:
     def _ended(self, handle: int, payload: memoryview) -> None:
         job = self._streaming(handle)
         outcome = streams.read_end(payload)
+        self._stepped = self._heard
         del self.jobs[handle]
         self.answered += 1
         self._on_done(job, outcome)
@@ -261,12 +275,21 @@ class WorkerProcess:
         if silence > MISSED and self._cpu is None:
             self._cpu = cpu_seconds(self.pid)  # what it uses from here on is a sign of life
         if self.jobs:
-            oldest = min((j.submitted for j in self.jobs.values() if not _held(j)), default=now)
+            oldest = min((self._since(j) for j in self.jobs.values() if not _held(j)), default=now)
             if now - oldest > run_timeout:
                 self.kill(Loss("stuck", f"a batch ran longer than {run_timeout:g} s"))
                 return
         elif now - self._last_job > TRIM_EVERY:
             self._memory.trim()
+
+    def _since(self, job: Job) -> float:
+        """Return when a job was last known to go on.
+
+        Answers in pieces share the steps of one engine: each step shows that none of them is stuck, also one
+        that gave this job nothing (it was another's turn, or part of a long prompt was read).
+        """
+        stream = job.entries[0].stream if job.entries else None
+        return job.submitted if stream is None else max(job.submitted, self._stepped)
 
     def _has_worked(self) -> bool:
         used, before = cpu_seconds(self.pid), self._cpu

@@ -232,10 +232,11 @@ class Worker:
             self._sock.sendall(data)
 
     def _beat(self) -> None:
-        beat = struct.Struct("<Q")
+        beat = struct.Struct("<QQ")
         while not self._stop.wait(BEAT_EVERY):
             try:
-                self._send(frames.frame(frames.BEAT, 0, [beat.pack(time.process_time_ns())]))
+                steps = 0 if self._engine is None else self._engine.steps
+                self._send(frames.frame(frames.BEAT, 0, [beat.pack(time.process_time_ns(), steps)]))
             except OSError:
                 _die("")
             if time.monotonic() - self._busy > TRIM_EVERY:

@@ -353,11 +353,17 @@ class Batcher:
         self._set_alarm(max(earliest, now + ALARM_STEP))
 
     def _deserted(self, job: Job) -> None:
-        """If nobody waits for a job any more, take it back, or end its worker after a grace."""
+        """If nobody waits for a job any more, take it back, or end its worker after a grace.
+
+        An answer in pieces shares its steps with others, who would be lost with the worker: it ends with the
+        step that is under way, however long that takes.
+        """
         if job.id not in self._jobs or any(not e.future.done() for e in job.entries):
             return
         for executor in self.executors:
             executor.cancel(job)
+        if any(e.stream is not None for e in job.entries):
+            return
         grace = max(GRACE, 5 * self.costs.seconds(job.rows))
         self._loop.call_later(grace, self._abandon, job)
 

@@ -19,8 +19,15 @@ MAGIC = (b"RIFF", b"fLaC", b"OggS")
 FORMATS = ("WAV", "FLAC", "Ogg")
 LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000
 _OPENED = ("WAV", "WAVEX", "FLAC", "OGG")
-_UNKNOWN = (0, 0xFFFFFFFF)
-"""Sizes in the header of a wav file that was written while nobody knew how long it would be."""
+_PIPED = 0x7FFF_0000
+"""A wav file that says it is so long (2 GiB) or longer went through a pipe: nobody knew its length yet."""
+
+_MOST_CHUNKS = 1000
+_ENDLESS = 2**63 - 1
+"""What libsndfile says of a length that no header tells."""
+
+_BEGINNING = b"OggS\0\2"
+"""How the first page of a stream begins in an Ogg file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,23 @@ def read(soundfile: Any, data: bytes, limits: Limits) -> tuple[np.ndarray, int]:
         )
     if missing(data):
         raise _cut()
+    if data.startswith(b"OggS") and data.count(_BEGINNING) > 1:
+        raise InvalidInput(
+            "the file holds several recordings, or a film", help="send each sound by itself"
+        )
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(opened(data)) as file:
             return _samples(file, limits), int(file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
-        reason = str(getattr(error, "error_string", None) or error).rstrip(".")
-        raise InvalidInput(f"the recording cannot be decoded: {reason}") from None
+        raise InvalidInput(f"the recording cannot be decoded: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    reason = str(getattr(error, "error_string", None) or error).rstrip(".")
+    reason = reason.removeprefix("Error : ")
+    if reason.startswith("Internal error"):  # the library's own words say nothing to others
+        return "its header makes no sense"
+    return reason
 
 
 def _samples(file: Any, limits: Limits) -> np.ndarray:
@@ -76,6 +94,11 @@ def _samples(file: Any, limits: Limits) -> np.ndarray:
     if channels > limits.channels:
         raise InvalidInput(
             f"the recording has {channels} channels, over the {limits.channels} taken"
+        )
+    if frames == _ENDLESS:
+        raise InvalidInput(
+            "the recording does not say how long it is: it was written to a pipe",
+            help="write it to a file, or send it as WAV or Ogg",
         )
     if frames > limits.seconds * rate:
         raise InvalidInput(
@@ -94,8 +117,7 @@ def _samples(file: Any, limits: Limits) -> np.ndarray:
         raise _cut()
     if not np.isfinite(found).all():
         raise InvalidInput("the recording holds values that are no numbers")
-    clipped: np.ndarray = np.clip(found, -1, 1).T
-    return clipped
+    return np.clip(found, -1, 1, out=found).T
 
 
 def _cut() -> InvalidInput:
@@ -112,14 +134,43 @@ def missing(data: bytes) -> bool:
 
 
 def _wav_cut(data: bytes) -> bool:
+    begin, size = _sound(data)
+    return begin == 0 or (not _piped(data, begin, size) and begin + size > len(data))
+
+
+def opened(data: bytes) -> io.BytesIO:
+    """Return a file to read; a WAV file that went through a pipe is told its length."""
+    file = io.BytesIO(data)
+    begin, size = _sound(data) if data.startswith(b"RIFF") else (0, 0)
+    if begin and _piped(data, begin, size):
+        file.seek(4)
+        file.write(struct.pack("<I", min(len(data) - 8, 0xFFFFFFFF)))
+        file.seek(begin - 4)
+        file.write(struct.pack("<I", min(len(data) - begin, 0xFFFFFFFF)))
+        file.seek(0)
+    return file
+
+
+def _sound(data: bytes) -> tuple[int, int]:
+    """Return where the samples of a WAV file begin, 0 where they do not, and how many bytes it says they are."""
     position = 12
-    while position + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if position + 8 > len(data):
+            break
         kind, size = struct.unpack_from("<4sI", data, position)
         position += 8
         if kind == b"data":
-            return size not in _UNKNOWN and position + size > len(data)
+            return position, size
         position += size + size % 2
-    return True
+    return 0, 0
+
+
+def _piped(data: bytes, begin: int, size: int) -> bool:
+    """Whether the size of the samples was written before anybody knew it."""
+    if size:
+        return size >= _PIPED
+    whole = int.from_bytes(data[4:8], "little") + 8
+    return whole <= begin or whole >= _PIPED
 
 
 def _ogg_cut(data: bytes) -> bool:

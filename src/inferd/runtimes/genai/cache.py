@@ -12,6 +12,9 @@ Memory is taken as rows fill: what was never written takes none.
 
 from __future__ import annotations
 
+import contextlib
+import math
+import mmap
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,6 +98,20 @@ class Cache:
         size = min(self._read[row], len(prompt))
         differ = np.flatnonzero(held[:size] != prompt[:size])
         return int(differ[0]) if len(differ) else size
+
+
+def room(shape: Sequence[int], dtype: type[np.generic]) -> np.ndarray:
+    """Return an array of zeros that takes memory where it is written.
+
+    Numpy asks for huge pages, of which one token of each head would take a whole one.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANON} if hasattr(mmap, "MAP_ANON") else {}
+    memory = mmap.mmap(-1, size, **private)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype).reshape(shape)
 
 
 _NOTHING = np.empty(0, np.int64)

@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while the library is
 import onnxruntime as ort
 
 from inferd.core.errors import ModelFailed, ModelFileError
-from inferd.runtimes.genai.cache import Cache
+from inferd.runtimes.genai.cache import Cache, room
 from inferd.runtimes.genai.config import Config
 
 _FATAL = 4
@@ -36,7 +36,7 @@ class Decoder:
         self._names = _cache_names(config, inputs, self._session)
         shape = (rows, config.heads, context, config.size)
         types = [_TYPES[inputs[name].type] for name, _ in self._names]
-        self.cache = Cache([np.zeros(shape, dtype) for dtype in types], rows)
+        self.cache = Cache([room(shape, dtype) for dtype in types], rows)
         self._bindings: dict[int, Any] = {}
 
     def run(self, tokens: np.ndarray, first: int) -> np.ndarray:
