@@ -134,12 +134,26 @@ def test_long_silence_is_stepped_over_and_times_stay_true(runtime):
 def test_recordings_take_turns(runtime):
     engine = runtime.engine()
     engine.add(1, {"audio": sound(300)}, {})
-    engine.add(2, {"audio": sound(20)}, {})
+    engine.add(2, {"audio": sound(45)}, {})
 
-    steps = [engine.step() for _ in range(4)]
+    steps = [engine.step() for _ in range(5)]
 
-    assert [s[0][0] for s in steps] == [1, 2, 1, 2]
-    assert steps[3][-1][2], "the short one is done after its second turn"
+    assert [s[0][0] for s in steps] == [1, 2, 1, 2, 1]
+    assert [s[-1][2] for s in steps] == [False, False, False, True, False]
+
+
+def test_a_sentence_is_answered_in_one_turn_and_the_next_is_its(runtime):
+    engine = runtime.engine()
+    for key in (1, 2):
+        engine.add(key, {"audio": sound(300)}, {})
+    engine.step()
+    engine.step()
+    engine.add(3, {"audio": sound(5)}, {})  # came while 2 had its turn
+
+    first, second = engine.step(), engine.step()
+
+    assert (first[0][0], second[0][0]) == (1, 3)
+    assert [last for *_, last in second] == [False] * (len(second) - 1) + [True]
 
 
 def test_who_is_held_or_gone_has_no_turn(runtime):
@@ -157,6 +171,10 @@ def test_who_is_held_or_gone_has_no_turn(runtime):
     assert {engine.step()[0][0] for _ in range(2)} == {1, 3}
     engine.hold(1, on=True)
     engine.hold(3, on=True)
+    assert engine.step() == []
+    engine.hold(3, on=False)
+    assert engine.step()[0][0] == 3
+    engine.cancel(3)  # it had the latest turn
     assert engine.step() == []
 
 

@@ -41,10 +41,8 @@ VIEWED = frozenset((NPY,))
 
 def accepts(signature: Signature) -> tuple[str, ...]:
     """Return the content types a model of this signature takes, JSON first."""
-    found = [JSON]
-    for media in (*IMAGES, *RECORDINGS, TEXT):
-        if input_of(media, signature) is not None:
-            found.append(media)
+    kinds = (*IMAGES, *RECORDINGS, TEXT)
+    found = [JSON, *(media for media in kinds if input_of(media, signature) is not None)]
     if takes_csv(signature):
         found.append(CSV)
     lone = signature.lone

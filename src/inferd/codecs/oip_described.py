@@ -20,7 +20,7 @@ from inferd.codecs.rawtensor import BF16
 from inferd.core.defaults import default_of
 from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.plan import BatchPlan
-from inferd.core.signature import Signature, TensorSpec, infer_batching
+from inferd.core.signature import Signature, TensorSpec, infer_batching, parameters_of
 from inferd.core.tensor import FP32, DType
 
 
@@ -57,6 +57,7 @@ def describe(metadata: Any, config: Any = None) -> Described:
     streams = isinstance(policy, Mapping) and policy.get("decoupled") is True
     own = _own(config)
     signature = _with_defaults(_meant(signature, own.get("content")), own.get("defaults"))
+    signature = replace(signature, parameters=parameters_of(own.get("takes")))
     plan = BatchPlan(
         signature.batched, signature.max_batch, split=streams or own.get("split") is True
     )

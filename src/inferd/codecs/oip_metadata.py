@@ -74,8 +74,8 @@ def model_config(
 
     What its form has no place for, and another inferd that asks this model wants to know, is told in
     ``parameters``, as JSON under the key ``OWN``: ``task``, ``classes``, what the bytes of inputs mean
-    (``content``), what inputs are where a request leaves them out (``defaults``), and whether rows are
-    answered in unequal shapes (``split``).
+    (``content``), what inputs are where a request leaves them out (``defaults``), the parameters that it
+    takes (``takes``), and whether rows are answered in unequal shapes (``split``).
     """
     batched = signature.batched
 
@@ -103,7 +103,7 @@ def model_config(
     defaults = {spec.name: spec.default for spec in signature.inputs if spec.default is not None}
     own = {
         "task": task, "classes": list(classes), "content": content, "defaults": defaults,
-        "split": plan.split,
+        "takes": list(signature.parameters or ()), "split": plan.split,
     }  # fmt: skip
     told = {key: value for key, value in own.items() if value}
     if told:

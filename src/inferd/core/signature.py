@@ -69,7 +69,8 @@ class Signature:
 
     ``batched``: axis 0 is the batch everywhere. ``max_batch`` bounds it where the artifact does
     (1 for a model exported with a fixed batch of one); ``None`` leaves it to measurement.
-    ``ragged``: rows of one batch may be answered in unequal shapes.
+    ``ragged``: rows of one batch may be answered in unequal shapes. ``parameters``: the names of a request's
+    parameters that it takes, where it takes no others; ``None``: it does not say.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -77,6 +78,7 @@ class Signature:
     batched: bool = True
     max_batch: int | None = None
     ragged: bool = False
+    parameters: tuple[str, ...] | None = None
 
     def input(self, name: str) -> TensorSpec | None:
         """Return the input of that name, or ``None``."""
@@ -105,7 +107,11 @@ class Signature:
             "batched": self.batched,
             "max_batch": self.max_batch,
         }
-        return {**out, "ragged": True} if self.ragged else out
+        if self.ragged:
+            out["ragged"] = True
+        if self.parameters is not None:
+            out["parameters"] = list(self.parameters)
+        return out
 
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> Signature:
@@ -116,7 +122,13 @@ class Signature:
             bool(row.get("batched", True)),
             row.get("max_batch"),
             bool(row.get("ragged")),
+            parameters_of(row.get("parameters")),
         )
+
+
+def parameters_of(names: Any) -> tuple[str, ...] | None:
+    """Return the names of parameters that a signature's JSON form lists, ``None`` where it lists none."""
+    return tuple(map(str, names)) if isinstance(names, list) else None
 
 
 def infer_batching(signature: Signature) -> Signature:

@@ -125,8 +125,9 @@ class TurnsEngine:
     def __init__(self, model: Any, settings: Settings) -> None:
         self._model = model
         self._settings = settings
-        self._running: dict[int, Iterator[list[Tensors]]] = {}
+        self._running: dict[int, Iterator[tuple[list[Tensors], bool]]] = {}
         self._turns: deque[int] = deque()
+        self._latest: int | None = None
         self._held: set[int] = set()
 
     def add(self, key: int, inputs: Tensors, parameters: Parameters) -> None:
@@ -136,25 +137,33 @@ class TurnsEngine:
         self._turns.append(key)
 
     def step(self) -> list[Step]:
+        if self._latest is not None:  # behind those that came while it had its turn
+            self._turns.append(self._latest)
+            self._latest = None
         key = next((k for k in self._turns if k not in self._held), None)
         if key is None:
             return []
         self._turns.remove(key)
         try:
-            pieces = next(self._running[key], None)
+            pieces, over = next(self._running[key])
         except BaseException as error:
             self.cancel(key)
             return [(key, error, True)]
-        if pieces is None:
+        if over:
             self.cancel(key)
-            return [(key, {}, True)]
-        self._turns.append(key)
-        return [(key, piece, False) for piece in pieces]
+        else:
+            self._latest = key
+        *before, final = pieces
+        return [*((key, piece, False) for piece in before), (key, final, over)]
 
     def cancel(self, key: int) -> None:
         self._held.discard(key)
-        if self._running.pop(key, None) is not None and key in self._turns:
+        if self._running.pop(key, None) is None:
+            return
+        if key in self._turns:
             self._turns.remove(key)
+        elif key == self._latest:
+            self._latest = None
 
     def hold(self, key: int, *, on: bool) -> None:
         """Let a request's turns pass for a while: its client does not keep up."""
@@ -176,9 +185,11 @@ class Transcription:
     previous: list[int] = field(default_factory=list)
     said: bool = False
 
-    def pieces(self) -> Iterator[list[Tensors]]:
-        """Yield, for each window, the pieces of the answer that it gave; the first tells the language."""
+    def pieces(self) -> Iterator[tuple[list[Tensors], bool]]:
+        """Yield the pieces that each window gave, and whether it was the last; the first tells the language."""
         position = next_sound(self.audio, 0)
+        if position is None:
+            yield [self._opening() | {"progress": _row(1.0)}], True
         known = False
         while position is not None:
             window = self.audio[position : position + WINDOW]
@@ -189,9 +200,7 @@ class Transcription:
             made = [] if known else [self._opening()]
             known = True
             made += [p for s in found for p in self._piece(s, offset)]
-            yield [*made, {"progress": _row(done / len(self.audio))}]
-        if not known:
-            yield [self._opening() | {"progress": _row(1.0)}]
+            yield [*made, {"progress": _row(done / len(self.audio))}], position is None
 
     def _opening(self) -> Tensors:
         """Return what is known before any word, with every output there is."""

@@ -1,7 +1,10 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from inferd.runtimes.genai.cache import WORTH, Cache
+from inferd.runtimes.genai.cache import WORTH, Cache, room
 
 ROWS, CONTEXT = 4, 64
 
@@ -111,3 +114,23 @@ def test_nothing_is_relied_on_after_forgetting(cache):
     cache.forget()
 
     assert cache.begin(1, np.arange(1, 21)) == 0 and cache.held(0) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_taken_where_it_is_written():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    array = room((64, 1 << 18), np.float32)  # 64 MiB
+    before = resident()
+    array[:, 0] = 1
+
+    assert resident() - before < 8 << 20
+    assert array.sum() == 64
+
+
+def test_rooms_may_be_of_half_precision():
+    array = room((2, 3), np.float16)
+    array += 1
+
+    assert array.dtype == np.float16 and array.sum() == 6

@@ -34,6 +34,12 @@ def test_a_low_temperature_favours_the_likely():
     assert drawn(temperature=0.3)[1] > drawn()[1] * 1.5
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-9])
+def test_next_to_no_temperature_takes_the_likeliest(temperature):
+    assert set(drawn(20, temperature=temperature)) == {1}
+
+
 def test_top_k_leaves_the_likeliest():
     assert set(drawn(top_k=3)) == {1, 2, 3}
     assert set(drawn(top_k=1)) == {1}

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from inferd.core.clock import Clock, monotonic
-from inferd.core.errors import InferdError
-from inferd.core.message import ADMITTED, Request, Response, Timings
+from inferd.core.errors import InferdError, InvalidInput, nearest
+from inferd.core.message import ADMITTED, Parameters, Request, Response, Timings
 from inferd.core.servable import Promise, Servable, answer_all
 from inferd.core.tensor import Tensors
 from inferd.routing.pipeline.execute.flow import Asked, Course, Flow
@@ -117,6 +117,7 @@ class Pipeline:
         """Answer one request; raises ``InferdError`` that names the step which failed."""
         inputs = request.inputs
         rows = self._validator.layout(inputs).rows
+        _check(request.parameters, self.plan.signature.parameters)
         if not rows:
             return self._response(no_rows(self.plan.signature, inputs), Timings())
         if self._at_once(rows):
@@ -215,6 +216,15 @@ class _Row:
         if self._told > ROWS_TOLD:
             response.timings.steps = ()
         return response
+
+
+def _check(given: Parameters, known: tuple[str, ...] | None) -> None:
+    """Refuse a parameter that no step would be given. Raises ``InvalidInput``."""
+    if known is None:
+        return
+    for name in given:
+        if name not in known:
+            raise InvalidInput(f"unknown parameter {name[:64]!r}", help=nearest(name, known))
 
 
 def _asked(request: Request, *, pieces: bool) -> Asked:

@@ -66,6 +66,7 @@ def _step_json(step: StepSpec, level: int, node: Node | None) -> dict[str, Any]:
         "inputs": {n: _sources(f) for n, f in step.inputs.items()},
         "map": {n: _sources(f) for n, f in step.mapped.items()},
         "needs": sorted(graph.needs(step)),
+        "parameters": {name: each.value for name, each in step.parameters.items()},
         "when": step.when.text if step.when is not None else None,
         "fallback": _fallback_json(step.fallback),
         "timeout": step.timeout,
@@ -104,6 +105,8 @@ def _step(step: Mapping[str, Any], *, streams: bool) -> Iterator[str]:
         yield f"        {name} <- {_feed(feed)}"
     for name, feed in step["map"].items():
         yield f"        {name} <- each of {_feed(feed)}"
+    for name, value in step["parameters"].items():
+        yield f"        parameter {name} <- {_constant(value)}"
     for name, kind in step["outputs"].items():
         yield f"        -> {name}  {kind}"
 

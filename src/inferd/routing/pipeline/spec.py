@@ -114,7 +114,10 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class StepSpec:
-    """One named step. ``mapped``: inputs fed element by element, all lists of one length."""
+    """One named step. ``mapped``: inputs fed element by element, all lists of one length.
+
+    ``parameters``: what its model is asked with, whatever the request says.
+    """
 
     name: str
     call: ModelCall | PythonCall | TransformCall
@@ -124,6 +127,7 @@ class StepSpec:
     fallback: Fallback | None = None
     timeout: float | None = None
     where: str = ""
+    parameters: Mapping[str, Constant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,8 @@ class Node:
     """It is mapped over a model that may answer rows in unequal shapes, or streams: one row a request."""
     fallback_batched: bool = True
     """The model of its fallback takes a batch axis."""
+    knows: tuple[str, ...] | None = None
+    """The parameters of a request that its callee takes, where it takes no others."""
 
 
 @dataclass(frozen=True, slots=True)

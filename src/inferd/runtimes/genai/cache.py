@@ -100,7 +100,7 @@ class Cache:
         return int(differ[0]) if len(differ) else size
 
 
-def room(shape: Sequence[int], dtype: type[np.generic]) -> np.ndarray:
+def room(shape: Sequence[int], dtype: type) -> np.ndarray:
     """Return an array of zeros that takes memory where it is written.
 
     Numpy asks for huge pages, of which one token of each head would take a whole one.

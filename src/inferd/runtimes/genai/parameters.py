@@ -36,6 +36,9 @@ _ALIASES = {"max_completion_tokens": "max_tokens", "max_new_tokens": "max_tokens
 _SILENT = ("user",)
 """Said for whoever reads logs."""
 
+NAMES = (*_NUMBERS, "stop", *_ALIASES, *_SILENT)
+"""All parameters that a request may have."""
+
 _LAID_DOWN = {
     "default_max_tokens": (1, MOST), "max_tokens": (1, MOST), "max_prompt_tokens": (1, MOST),
     "context": (16, 1 << 24), "sequences": (1, 256), "prefill_tokens": (16, 1 << 16),

@@ -18,7 +18,7 @@ from inferd.core.tensor import Tensors, dtype_named
 from inferd.runtimes.genai.config import NAME, read_config
 from inferd.runtimes.genai.decoder import Decoder
 from inferd.runtimes.genai.engine import GenaiEngine
-from inferd.runtimes.genai.parameters import read_limits
+from inferd.runtimes.genai.parameters import NAMES, read_limits
 from inferd.runtimes.genai.text import Texts, version
 from inferd.runtimes.generate import answered
 
@@ -36,6 +36,7 @@ SIGNATURE = Signature(
         TensorSpec("completion_tokens", _INT64, (-1,)),
     ),
     ragged=True,
+    parameters=NAMES,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while the library is
 import onnxruntime_genai as og
 
 from inferd.core.errors import InvalidInput, ModelFailed, ModelFileError
+from inferd.runtimes.genai.config import TOKENIZER
+from inferd.runtimes.genai.marks import Marks, added_tokens, marks_of, shown
 
 og.disable_telemetry_events()  # nothing of ours tells anybody
 os.environ.pop("ORT_LIB_PATH", None)  # set by the import, for itself; others would inherit it
@@ -22,8 +25,11 @@ BYTES_PER_TOKEN = 32
 """Longer prompts than so many bytes for each token that is accepted are refused before they are read."""
 
 
+_PROBE = [{"role": role, "content": "hello"} for role in ("user", "assistant", "user")]
+
+
 class Texts:
-    """The tokenizer of a directory."""
+    """The tokenizer of a directory. ``chats``: it has a chat template."""
 
     def __init__(self, directory: Path) -> None:
         try:
@@ -33,43 +39,54 @@ class Texts:
                 f"{directory}: its tokenizer cannot be loaded: {_told(error)}",
                 help="copy the tokenizer's files again",
             ) from None
-        self.chats = self._has_template()
+        written = self._written(_PROBE[:1])
+        self.chats = bool(written)
+        self._marks = Marks(marks_of(_added(directory), written + self._written(_PROBE)))
+        self._lead = len(self._tokenizer.encode(""))  # what begins every text, if anything does
 
-    def _has_template(self) -> bool:
+    def _written(self, messages: list[dict[str, str]]) -> str:
         try:
-            return bool(self._applied([{"role": "user", "content": "hello"}]))
+            return self._applied(messages)
         except Exception:  # no template, or one that does not work
-            return False
+            return ""
 
     def _applied(self, messages: list[dict[str, str]]) -> str:
         text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
         return str(text)
 
-    def rendered(self, messages: list[dict[str, str]]) -> str:
-        """Return a conversation as the model was taught to read it. Raises ``InvalidInput``."""
+    def rendered(self, messages: list[dict[str, str]]) -> tuple[str, ...]:
+        """Return a conversation as the model was taught to read it. Raises ``InvalidInput``.
+
+        Every second part is a text that would be read as a mark of the template, and stays text.
+        """
         if not self.chats:
             raise InvalidInput(
                 "the model has no chat template, so it takes no messages", help="send a prompt"
             )
+        hidden, marks = self._marks.hidden(messages)
         try:
-            text = self._applied(messages)
+            text = self._applied(hidden)
         except Exception as error:  # the template refuses this conversation
             raise InvalidInput(
                 f"the chat template does not take messages: {_told(error)}"
             ) from None
         if not text:
             raise InvalidInput("the chat template makes nothing of messages")
-        return text
+        return shown(text, marks)
 
-    def encoded(self, text: str, most: int) -> np.ndarray:
+    def encoded(self, parts: tuple[str, ...], most: int) -> np.ndarray:
         """Return the tokens of a prompt. Raises ``InvalidInput`` where there are more than ``most``."""
-        size = len(text.encode())
+        size = sum(len(part.encode()) for part in parts)
         if size > most * BYTES_PER_TOKEN:
             raise InvalidInput(
                 f"the prompt has {size} bytes, and the model reads at most {most} tokens",
                 help="shorten the prompt or the conversation",
             )
-        tokens = np.asarray(self._tokenizer.encode(text), np.int64)
+        texts = [parts[0]]
+        for mark, text in zip(parts[1::2], parts[2::2], strict=True):
+            texts += [*self._marks.pieces(mark), text]
+        found = [np.asarray(self._tokenizer.encode(text), np.int64) for text in texts if text]
+        tokens = np.concatenate([*found[:1], *(each[self._lead :] for each in found[1:]), _NONE])
         if len(tokens) > most:
             raise InvalidInput(
                 f"the prompt has {len(tokens)} tokens, and the model reads at most {most}",
@@ -82,6 +99,9 @@ class Texts:
     def stream(self) -> Stream:
         """Return what makes text of one answer's tokens."""
         return Stream(self._tokenizer.create_stream())
+
+
+_NONE = np.empty(0, np.int64)
 
 
 class Stream:
@@ -98,6 +118,13 @@ class Stream:
             raise ModelFailed(
                 f"the model gave token {token}, which is no text: {_told(error)}"
             ) from None
+
+
+def _added(directory: Path) -> Mapping[str, bool]:
+    try:
+        return added_tokens(json.loads((directory / TOKENIZER).read_bytes()))
+    except (OSError, ValueError, RecursionError):  # the library has read it, or takes another file
+        return {}
 
 
 def _told(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from inferd.routing.pipeline.spec import Node, Outlet, PipelineSpec, StepSpec, V
 
 def signature(
     inputs: Mapping[str, Value], outlets: Sequence[Outlet], *, straight: bool,
-    defaults: Mapping[str, Any],
+    defaults: Mapping[str, Any], parameters: tuple[str, ...] | None = None,
 ) -> Signature:  # fmt: skip
     """Return the external signature: each type with a batch axis before it.
 
@@ -31,7 +31,20 @@ def signature(
         ),
         tuple(edges.spec(o.spec.name, o.value, batched=True) for o in outlets),
         ragged=ragged,
+        parameters=parameters,
     )
+
+
+def parameters(callees: Iterable[Callee]) -> tuple[str, ...] | None:
+    """Return the parameters of a request that any step takes, ``None`` where one does not say.
+
+    They are for steps whose answers come in pieces; of the others only a pipeline, which says so, has use for any.
+    """
+    said = [(callee.signature.parameters, callee.streams) for callee in callees]
+    found = [names for names, streams in said if streams or names is not None]
+    if not found or any(names is None for names in found):
+        return None
+    return tuple(sorted({name for names in found for name in names or ()}))
 
 
 def batch_plan(signature: Signature) -> BatchPlan:

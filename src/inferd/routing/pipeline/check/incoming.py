@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from inferd.core.errors import ConfigError, nearest
+from inferd.core.signature import Signature
 from inferd.routing.pipeline.check import edges, graph
 from inferd.routing.pipeline.plan import Callee
 from inferd.routing.pipeline.spec import Feed, InputSpec, PipelineSpec, Ref, StepSpec, Value
@@ -39,6 +40,18 @@ def unknown(step: StepSpec, name: str, mapped: bool, inputs: Iterable[str]) -> C
         f"{place(step, name, mapped)}: {graph.called(step.call)} has no input {name!r}",
         help=nearest(name, inputs),
     )
+
+
+def check_parameters(step: StepSpec, signature: Signature) -> None:
+    """Refuse a parameter of a step that its model, which says what it takes, does not know."""
+    known = signature.parameters
+    for name, constant in step.parameters.items():
+        if known is not None and name not in known:
+            raise ConfigError(
+                f"{constant.where}: steps.{step.name}.parameters: {graph.called(step.call)} has no "
+                f"parameter {name!r}",
+                help=nearest(name, known),
+            )
 
 
 def _check_names(spec: PipelineSpec, callees: Mapping[str, Callee], name: str) -> None:

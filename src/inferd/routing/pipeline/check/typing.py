@@ -17,8 +17,14 @@ from inferd.core.errors import ConfigError, nearest
 from inferd.core.signature import Signature
 from inferd.execution.forward import Forward
 from inferd.routing.pipeline.check import edges, graph
-from inferd.routing.pipeline.check.external import batch_plan, goes_straight, signature, streaming
-from inferd.routing.pipeline.check.incoming import place, request_types, unknown
+from inferd.routing.pipeline.check.external import (
+    batch_plan,
+    goes_straight,
+    parameters,
+    signature,
+    streaming,
+)
+from inferd.routing.pipeline.check.incoming import check_parameters, place, request_types, unknown
 from inferd.routing.pipeline.check.literals import constant_array
 from inferd.routing.pipeline.plan import Callee, PipelinePlan
 from inferd.routing.pipeline.spec import (
@@ -49,8 +55,9 @@ def plan(spec: PipelineSpec, callees: Mapping[str, Callee]) -> PipelinePlan:
     streams = streaming(spec, nodes, callees)
     straight = goes_straight(nodes, callees, streams)
     outside = signature(
-        types.request, outlets, straight=straight, defaults=_defaults(spec, types.request)
-    )
+        types.request, outlets, straight=straight, defaults=_defaults(spec, types.request),
+        parameters=parameters(callees.values()),
+    )  # fmt: skip
     return PipelinePlan(spec, nodes, outlets, outside, batch_plan(outside), streams, straight)
 
 
@@ -90,6 +97,7 @@ class _Types:
         """Return one step, checked."""
         self._check_condition(step)
         callee = self._callee(step)
+        check_parameters(step, callee.signature)
         batched = callee.signature.batched
         inputs = {
             s.name: edges.of_spec(s, batched=batched, uneven=s.name in callee.uneven)
@@ -115,6 +123,7 @@ class _Types:
             optional=step.name in self.optional,
             alone=bool(step.mapped) and (callee.splits or callee.streams),
             fallback_batched=callee.fallback is None or callee.fallback.batched,
+            knows=callee.signature.parameters,
         )
 
     def outlet(self, output: OutputSpec) -> Outlet:

@@ -37,6 +37,8 @@ STEP: tuple[Key, ...] = (
     Key("inputs", "mapping", "What feeds each input: `step.output`, an input's name, a constant, or a list "
         "of sources of which the first that is there counts."),
     Key("map", "mapping", "As `inputs`, fed element by element: lists of one length."),
+    Key("parameters", "mapping", "What its model is asked with, whatever the request says: "
+        "`{max_tokens: 80}`."),
     Key("when", "condition", "The step is skipped where it is false."),
     Key("fallback", "`{model: NAME}` or `{values: {output: constant}}`", "What answers where the step fails."),
     Key("timeout", "duration", "Longest time of the step, within the request's own."),

@@ -10,6 +10,7 @@ from inferd.routing.pipeline.definition.keys import STEP
 from inferd.routing.pipeline.definition.reading import inner, read, shown
 from inferd.routing.pipeline.spec import (
     Condition,
+    Constant,
     Fallback,
     Feed,
     ModelCall,
@@ -39,6 +40,7 @@ def read_step(steps: Section, name: str, names: Names, own: str) -> StepSpec:
         _fallback(row, own),
         read(readers.seconds, row, "timeout"),
         steps.where(name),
+        _parameters(row),
     )
 
 
@@ -83,6 +85,15 @@ def _feeds(row: Section, key: str, names: Names) -> dict[str, Feed]:
         return {}
     section = inner(row, key, "{x: step.output}")
     return {name: read_feed(section, name, names) for name in section}
+
+
+def _parameters(row: Section) -> dict[str, Constant]:
+    if row.get("parameters") is None:
+        return {}
+    section = inner(row, "parameters", "{max_tokens: 80}")
+    if section and "model" not in row:
+        raise row.error("parameters", "are for a model, and the step asks none")
+    return {name: read_constant(section, name) for name in section}
 
 
 def _condition(row: Section, names: Names) -> Condition | None:

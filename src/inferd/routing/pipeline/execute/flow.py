@@ -202,7 +202,7 @@ class Flow:
         trace = asked.trace
         streams = line is self._course.wiring.streams
         return Terms(
-            line.model, line.version, line.used, asked.parameters, asked.id, asked.deadline,
+            line.model, line.version, line.used, line.parameters_of(asked.parameters), asked.id, asked.deadline,
             ADMITTED if line.waits else asked.priority,
             trace.child() if trace is not None else None,
             self.loop, self._course.tasks,

@@ -6,11 +6,14 @@ used; ``None`` stands for what is not there. Made once for a plan. Pure.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from inferd.core.message import Parameters
 from inferd.core.tensor import DType
 from inferd.routing.pipeline.plan import PipelinePlan
 from inferd.routing.pipeline.spec import Feed, ModelCall, Node, Outlet, Ref, Value
@@ -51,7 +54,7 @@ class Line:
     """One step. ``then``: the lines that wait for it; ``waits``: for how many it waits itself.
 
     ``model`` and ``version``: what it asks; ``other``: its fallback. ``used``: the outputs to ask for,
-    ``None`` (all) where none is used.
+    ``None`` (all) where none is used. ``parameters``: what it is asked with, whatever the request says.
     """
 
     index: int
@@ -67,6 +70,15 @@ class Line:
     used: tuple[str, ...] | None
     condition: tuple[tuple[Ref, int], ...] = ()
     then: list[int] = field(default_factory=list)
+    parameters: Parameters = field(default_factory=dict)
+
+    def parameters_of(self, request: Parameters) -> Parameters:
+        """Return what is passed on of a request's parameters: those that the callee takes, if it says so."""
+        if not request:
+            return self.parameters
+        knows = self.node.knows
+        taken = request if knows is None else {n: v for n, v in request.items() if n in knows}
+        return {**taken, **self.parameters}
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +168,13 @@ def _line(index: int, node: Node, places: Places) -> Line:
         spec.fallback.call if spec.fallback is not None else None,
         tuple([slot.name for slot in slots]) or None,
         tuple((ref, places[ref]) for ref in spec.when.refs) if spec.when is not None else (),
+        parameters={name: _scalar(each.value) for name, each in spec.parameters.items()},
     )  # fmt: skip
+
+
+def _scalar(value: Any) -> Any:
+    """Return a constant as parameters carry it: a list as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _sources(feeds: Mapping[str, Feed], node: Node, places: Places) -> tuple[Source, ...]:
