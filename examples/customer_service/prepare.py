@@ -72,7 +72,7 @@ def _fill(folder: Path, cache: Path | None) -> None:
     with prepare.step("intents and passages"):
         _learn(folder, cache)
     with prepare.step("replies"):
-        smollm.build(folder / "answer", cache)
+        smollm.build(folder / "answer", cache, precision="int8")
         (folder / "answer" / "model.yaml").write_text(ANSWER)
 
 

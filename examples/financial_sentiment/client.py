@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from examples.financial_sentiment.follow import Line, Splitter, Tail, numbered, parse
 from inferd import Client
-from inferd.core.errors import InferdError
+from inferd.core.errors import InferdError, Unavailable
 
 MODEL, REPORT = "financial_sentiment", "finance-report"
 AT_ONCE = 8
@@ -64,23 +64,30 @@ def _short(number: Any) -> float:
     return round(float(number), 4)
 
 
-def answered(client: Client, line: Line) -> Answer:
-    """Return a line's document with what was found, or with ``error``; never raises for a document's sake."""
+def answered(client: Client, line: Line, patient: bool = True) -> Answer:
+    """Return a line's document with what was found, or with ``error``; never raises for a document's sake.
+
+    Not ``patient``: raises where nobody answers, for then the other documents need not be asked about.
+    """
     if line.problem:
         return {"line": line.number, "error": line.problem}
     try:
         return {**line.document, **analyse(client, line.document["text"])}
     except InferdError as error:
+        if not patient and error.status is None and isinstance(error, Unavailable):
+            raise
         return {**line.document, "line": line.number, "error": str(error)}
 
 
-def answers(client: Client, lines: Iterable[Line], at_once: int = AT_ONCE) -> Iterator[Answer]:
+def answers(
+    client: Client, lines: Iterable[Line], at_once: int = AT_ONCE, *, patient: bool = True
+) -> Iterator[Answer]:
     """Yield the answers in the order of the lines, so many of which are under way at once."""
     waiting: deque[Future[Answer]] = deque()
     with ThreadPoolExecutor(at_once) as pool:
         try:
             for line in lines:
-                waiting.append(pool.submit(answered, client, line))
+                waiting.append(pool.submit(answered, client, line, patient))
                 if len(waiting) >= at_once:
                     yield waiting.popleft().result()
             while waiting:
@@ -148,7 +155,8 @@ def _all(client: Client, file: str) -> Iterator[Answer]:
     lines = list(numbered(data.split(b"\n")))
     bar = tqdm(total=len(lines), unit="documents", disable=not sys.stderr.isatty(), leave=False)
     with bar:
-        fresh = answers(client, (line for line in lines if "sentiment" not in line.document))
+        unknown = (line for line in lines if "sentiment" not in line.document)
+        fresh = answers(client, unknown, patient=False)
         for line in lines:
             yield line.document if "sentiment" in line.document else next(fresh)
             bar.update()

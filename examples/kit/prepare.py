@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import os
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -65,8 +67,7 @@ def kept(name: str, digest: str, make: Callable[[Path], None], cache: Path | Non
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone(cache / f".{name}.lock"):
         if folder.is_dir():
             return folder
         aside = cache / f".{folder.name}.partial"
@@ -75,6 +76,17 @@ def kept(name: str, digest: str, make: Callable[[Path], None], cache: Path | Non
         make(aside)
         aside.rename(folder)
     return folder
+
+
+@contextmanager
+def _alone(where: Path) -> Iterator[None]:
+    """Let one process at a time work at a folder, or at a file that is made for it; the others wait."""
+    lock = os.open(where, os.O_RDONLY if where.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def place(source: Path, target: Path) -> None:
@@ -103,22 +115,24 @@ def _linked(source: str | Path, target: str | Path) -> None:
 def application(out: Path, name: str, digest: str, make: Callable[[Path], None]) -> bool:
     """Bring ``out/name`` up to date; return whether anything had to be done.
 
-    ``make(folder)`` fills a folder that is moved into its place afterwards.
+    ``make(folder)`` fills a folder that is moved into its place afterwards. Of several processes one makes
+    it; the others wait.
     """
     stamp = out / f".{name}.built"
-    if (out / name).is_dir() and stamp.is_file() and stamp.read_text() == digest:
-        print(f"{out / name}: up to date", flush=True)
-        return False
     out.mkdir(parents=True, exist_ok=True)
-    stamp.unlink(missing_ok=True)
-    aside = out / f".{name}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    (aside / name).mkdir(parents=True)
-    make(aside / name)  # of its own name, so that it can be served there to try it
-    shutil.rmtree(out / name, ignore_errors=True)
-    (aside / name).rename(out / name)
-    aside.rmdir()
-    stamp.write_text(digest)
+    with _alone(out):
+        if (out / name).is_dir() and stamp.is_file() and stamp.read_text() == digest:
+            print(f"{out / name}: up to date", flush=True)
+            return False
+        stamp.unlink(missing_ok=True)
+        aside = out / f".{name}.partial"
+        shutil.rmtree(aside, ignore_errors=True)
+        (aside / name).mkdir(parents=True)
+        make(aside / name)  # of its own name, so that it can be served there to try it
+        shutil.rmtree(out / name, ignore_errors=True)
+        (aside / name).rename(out / name)
+        aside.rmdir()
+        stamp.write_text(digest)
     return True
 
 
@@ -136,4 +150,13 @@ def options(description: str, out: str, arguments: Sequence[str] | None) -> argp
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=Path(out), help=f"where to ({out})")
     parser.add_argument("--cache", type=Path, help=f"where downloads are kept ({default_cache()})")
+    sys.excepthook = _told
     return parser.parse_args(arguments)
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say that Ctrl-C ended it in a line; anything else as Python does."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("stopped; run it again: what is whole is kept", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)

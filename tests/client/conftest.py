@@ -7,7 +7,7 @@ import pytest
 from tests.client.serving import CLIENTS
 from tests.system.serving import serving
 
-MODELS = ("Sums", "People", "Bytes", "Grid", "Pixels", "Story", "Slow")
+MODELS = ("Sums", "People", "Bytes", "Grid", "Pixels", "Story", "Lists", "Slow")
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,24 @@ class Story(Model):
             yield f"{prompt}{number} "
 
 
+class Lists(Model):
+    """Answers as many of each as it is asked for."""
+
+    inputs = {"n": ("int64", [-1])}
+    outputs = {
+        "texts": ("string", [-1, -1]), "numbers": ("float32", [-1, -1]), "rows": ("int64", [-1, -1, 3]),
+        "one": ("int64", [-1, 1]), "bare": ("int64", [-1]),
+    }  # fmt: skip
+
+    def predict(self, n):
+        count = int(n[0])
+        numbers = np.arange(count)
+        return {
+            "texts": [[f"ü{i}" for i in range(count)]], "numbers": numbers[np.newaxis].astype(np.float32),
+            "rows": np.stack([numbers] * 3, axis=1)[np.newaxis], "one": n[:, np.newaxis], "bare": n,
+        }  # fmt: skip
+
+
 class Slow(Model):
     inputs = {"seconds": ("float32", [-1])}
     outputs = {"slept": ("float32", [-1])}

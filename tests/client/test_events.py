@@ -79,6 +79,17 @@ def test_a_piece_holds_what_is_new():
     assert list(piece({"score": [1, 2]})) == ["score"]
 
 
+@pytest.mark.parametrize(
+    ("value", "shape"), [(1, (1, 1)), ([], (0, 2)), ([[1, 2]], (1, 2)), ([[]], (1, 0))], ids=str
+)
+def test_a_value_has_the_axes_that_are_declared(value, shape):
+    sig = signature([], [("a", "INT64", [-1, -1, 2])])
+
+    assert piece({"a": value}, sig)["a"].shape == shape
+    assert piece({"a": 1}, signature([], [("a", "INT64", [-1])]))["a"].shape == ()
+    assert piece({"a": 1}, signature([], [("a", "INT64", [-1])], batched=False))["a"].shape == (1,)
+
+
 def test_outputs_that_nothing_declares_are_read_as_they_are():
     found = piece({"model_name": "m", "a": ["x", "y"], "b": 1.5, "c": []}, Signature((), ()))
 

@@ -177,6 +177,17 @@ def test_a_model_that_does_not_stream_gives_one_piece(client):
     assert piece["sum"] == 10
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_piece_has_the_axes_that_predict_answers(client, count):
+    (piece,) = client.stream("Lists", count)
+    whole = client.predict("Lists", count)
+
+    assert {n: (a.dtype, a.shape, a.tolist()) for n, a in piece.items()} == {
+        n: (a.dtype, a.shape, a.tolist()) for n, a in whole.items()
+    }
+    assert piece["texts"].shape == (count,)
+
+
 def test_the_first_piece_does_not_wait_for_the_last(client):
     begin = time.monotonic()
     pieces = client.generate("Story", "a", max_tokens=20, seconds=0.05)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inferd.codecs.oip_described import describe
-from inferd.codecs.oip_metadata import model_config, model_metadata
+from inferd.codecs.oip_metadata import model_config, model_metadata, server_metadata
 from inferd.codecs.rawtensor import BF16
 from inferd.core.errors import InvalidInput
 from inferd.core.plan import BatchPlan
@@ -37,11 +37,12 @@ def told(signature, plan=None, **more):
         replace(SIGNATURE, max_batch=8),
         replace(SIGNATURE, max_batch=1),
         replace(SIGNATURE, batched=False),
+        replace(SIGNATURE, parameters=("most", "heat")),
         Signature((replace(X, shape=(2, 2)),), (replace(Y, shape=()),), batched=False),
         Signature((TensorSpec("i", BYTES, (-1,), (), "image"),), (Y,)),
         Signature((X, TensorSpec("i", BYTES, (-1, 1), default=[""])), (Y,)),
     ],
-    ids=["batch", "eight", "one", "free", "fixed", "image", "default"],
+    ids=["batch", "eight", "one", "free", "parameters", "fixed", "image", "default"],
 )
 def test_what_an_inferd_tells_is_what_another_understands(signature):
     found = told(signature)
@@ -49,6 +50,22 @@ def test_what_an_inferd_tells_is_what_another_understands(signature):
     assert found.signature == signature
     assert (found.plan.batched, found.plan.max_batch) == (signature.batched, signature.max_batch)
     assert not found.streams
+
+
+@pytest.mark.parametrize(
+    ("server", "binary", "b64"),
+    [
+        (None, True, False),
+        ({"name": "triton"}, True, False),
+        ({"name": "other", "extensions": []}, False, False),
+        (server_metadata("inferd", "1"), True, True),
+    ],
+    ids=["unknown", "silent", "plain", "ours"],
+)
+def test_what_a_server_reads(server, binary, b64):
+    found = describe(metadata(), server=server)
+
+    assert (found.binary, found.b64) == (binary, b64)
 
 
 def test_what_the_protocol_has_no_place_for():

@@ -21,9 +21,10 @@ SPECS = st.builds(
 @given(
     st.lists(SPECS, max_size=3).map(tuple), st.lists(SPECS, max_size=3).map(tuple), st.booleans(),
     st.none() | st.integers(1, 64), st.booleans(),
+    st.none() | st.lists(st.text(max_size=8), max_size=3).map(tuple),
 )  # fmt: skip
-def test_a_signature_round_trips(inputs, outputs, batched, most, ragged):
-    signature = Signature(inputs, outputs, batched, most, ragged)
+def test_a_signature_round_trips(inputs, outputs, batched, most, ragged, parameters):
+    signature = Signature(inputs, outputs, batched, most, ragged, parameters)
 
     assert Signature.from_json(signature.to_json()) == signature
 

@@ -1,5 +1,8 @@
 """Preparing an application: results that are kept, and a folder that appears whole or not at all."""
 
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,38 @@ def test_an_application_is_made_aside_under_its_name_and_replaced_whole(tmp_path
     assert [folder.name for folder in seen] == ["app", "app"]  # so that it can be served to try it
     assert [p.name for p in (tmp_path / "app").iterdir()] == ["file2"]
     assert sorted(p.name for p in tmp_path.iterdir()) == [".app.built", "app"]
+
+
+def test_who_comes_while_an_application_is_made_waits_for_it(tmp_path: Path) -> None:
+    came_second = []
+
+    def late() -> None:
+        came_second.append(application(tmp_path, "app", "1", lambda _: None))
+
+    waiting = threading.Thread(target=late)
+
+    def make(folder: Path) -> None:
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive(), "it does not wait"
+        (folder / "file").touch()
+
+    assert application(tmp_path, "app", "1", make)
+    waiting.join()
+
+    assert came_second == [False]
+    assert (tmp_path / "app" / "file").is_file()
+
+
+def test_ctrl_c_is_told_in_a_line(tmp_path: Path) -> None:
+    script = (
+        "from examples.kit.prepare import options\noptions('x', 'y', [])\nraise KeyboardInterrupt"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert done.stderr == "stopped; run it again: what is whole is kept\n"
+    assert done.returncode != 0
 
 
 def test_an_application_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:

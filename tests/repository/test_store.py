@@ -311,7 +311,9 @@ def test_a_file_that_is_named_is_served_whatever_lies_beside_it(tree):
 
 
 def test_a_runtime_says_what_its_models_are_for_unless_model_yaml_does(tree):
-    root = tree({"m/1/a.pth": "t", "n/1/a.pth": "t", "n/model.yaml": "task: embed\n", "o/1/a.onnx": "x"})
+    root = tree(
+        {"m/1/a.pth": "t", "n/1/a.pth": "t", "n/model.yaml": "task: embed\n", "o/1/a.onnx": "x"}
+    )
     specs = {spec.name: spec.task for spec in scan([root], Formats())}
 
     assert specs == {"m": "classify", "n": "embed", "o": None}
@@ -324,3 +326,14 @@ def test_a_directory_may_be_the_artifact_as_a_whole(tree):
 
     assert spec.artifact == root / "m" / "1"
     assert scan([root / "m" / "1"], Formats())[0].artifact == spec.artifact
+
+
+def test_the_file_that_marks_a_directory_means_the_directory(tree, monkeypatch):
+    root = tree({"m/network.bin": "x", "m/words.txt": "z", "n/3/network.bin": "x"})
+    monkeypatch.chdir(root / "m")
+
+    for path in (root / "m" / "network.bin", "network.bin"):
+        (spec,) = scan([path], Formats())
+        assert (spec.name, spec.artifact) == ("m", root / "m")
+    (spec,) = scan([root / "n" / "3" / "network.bin"], Formats())
+    assert (spec.name, spec.version) == ("n", "3")

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inferd.core.errors import ModelFileError
 from inferd.runtimes.onnx import ONNXRuntime
-from inferd.runtimes.onnxfile import check_external_data, is_model, locations, unshaped
+from inferd.runtimes.onnxfile import check_external_data, extents, is_model, locations, unshaped
 from inferd.runtimes.protowalk import Corrupt
 
 from .conftest import linear_onnx, onnx_bytes, value
@@ -85,6 +85,24 @@ def test_anything_else_is_refused_before_it_is_read(folder, location, says):
     with pytest.raises(ModelFileError, match=says) as caught:
         ONNXRuntime().load(path, {"threads": 1})
     assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("size", [0, WEIGHTS.nbytes - 1])
+def test_data_that_is_cut_off_is_refused_with_both_sizes(folder, size):
+    (folder / "m.onnx").write_bytes(external("w.bin"))
+    (folder / "w.bin").write_bytes(bytes(size))
+
+    with pytest.raises(ModelFileError, match=f"has {size} bytes, and {WEIGHTS.nbytes} are needed"):
+        check_external_data(folder / "m.onnx")
+
+
+def test_a_tensor_may_say_nothing_sensible_of_its_extent(folder):
+    odd = tensor("w.bin")
+    odd.external_data[1].value, odd.external_data[2].value = "-4", "9" * 40
+
+    assert extents(onnx_bytes([], [], [], [odd, tensor("a"), tensor("w.bin")])) == {
+        "w.bin": WEIGHTS.nbytes, "a": WEIGHTS.nbytes,
+    }  # fmt: skip
 
 
 def test_external_data_is_found_wherever_a_tensor_can_be():

@@ -22,6 +22,7 @@ def test_a_request_goes_before_model_yaml():
 
     assert Wanted.of({}, MANY, settings).language == "de"
     assert Wanted.of({"language": "zh"}, MANY, settings).language == "zh"
+    assert Wanted.of({"language": " ZH"}, MANY, settings).language == "zh"
     assert Wanted.of({"language": ""}, MANY, settings).language == "de"
 
 

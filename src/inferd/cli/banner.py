@@ -20,8 +20,8 @@ from inferd.core.tensor import BYTES, Tensors, as_bytes
 from inferd.execution.golden import made_from
 from inferd.routing.table import Version
 
-LONGEST = 2000
-"""Characters of a body that is still written out in the line."""
+LONGEST, LONGEST_EVEN = 2000, 300
+"""Characters of a body that is still written out in the line; ``EVEN``: of one whose values are all alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,8 @@ def sample_curl(
         )
     header = "-H 'Content-Type: application/json'"
     body = encode_request(inputs, signature, single=True).decode()
-    if len(body) <= LONGEST:
+    even = all((array == array.flat[0]).all() for array in inputs.values() if array.size)
+    if len(body) <= (LONGEST_EVEN if even else LONGEST):
         return f"{curl} {header} -d {shlex.quote(body)}"
     return f"python3 -c {shlex.quote(_program(inputs, signature))} | {curl} {header} -d @-"
 

@@ -1,7 +1,8 @@
 """Answers in pieces: server-sent events to results, as their bytes arrive. Pure.
 
 Source: HTML standard, section 9.2 (the stream and its fields); Triton's generate extension (an
-event's data is a JSON object of outputs by name, or ``{"error": text}``).
+event's data is a JSON object of outputs by name, or ``{"error": text}``; an output of one value is
+that value, whatever axes it has).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from inferd.client.wire import EVENTS, REQUEST_ID, Answer
 from inferd.codecs import json
 from inferd.codecs.values import depth_of, to_array
 from inferd.core.errors import InferdError, InvalidInput, Unavailable
-from inferd.core.signature import Signature
+from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, Tensors
 
 MOST_BYTES = 64 << 20
@@ -82,12 +83,13 @@ class Events:
 class Pieces:
     """Makes the pieces of one answer out of the data of its events.
 
-    A piece is a ``Result`` with what is new of the outputs.
+    A piece is a ``Result`` with what is new of the outputs; their axes are those that ``predict`` answers.
     """
 
     def __init__(self, answer: Answer, signature: Signature) -> None:
         self._headers = answer.headers
-        self._dtypes = {spec.name: spec.dtype for spec in signature.outputs}
+        self._specs = {spec.name: spec for spec in signature.outputs}
+        self._batched = signature.batched
 
     def piece(self, data: bytes) -> Result:
         """Return one piece; raises the error that an event says, ``Unavailable`` for no event."""
@@ -97,7 +99,7 @@ class Pieces:
             raise Unavailable(f"an event of the stream cannot be read: {error.message}") from None
         if not isinstance(value, dict):
             raise Unavailable("an event of the stream is not an object")
-        if "error" in value and "error" not in self._dtypes:
+        if "error" in value and "error" not in self._specs:
             raise error_in(value, self._headers.get(REQUEST_ID))
         return Result(
             self._outputs(value),
@@ -114,14 +116,26 @@ class Pieces:
         outputs: Tensors = {}
         try:
             for name, item in value.items():
-                dtype = self._dtypes.get(name)
-                if dtype is not None:
-                    outputs[name] = to_array(item, dtype, depth_of(item), f"output {name!r}")
-                elif not self._dtypes and name not in _NO_OUTPUTS:
+                spec = self._specs.get(name)
+                if spec is not None:
+                    outputs[name] = _declared(item, spec, batched=self._batched)
+                elif not self._specs and name not in _NO_OUTPUTS:
                     outputs[name] = _undeclared(item, name)
         except InferdError as error:
             raise Unavailable(f"an event of the stream cannot be read: {error.message}") from None
         return outputs
+
+
+def _declared(item: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
+    """Return an output with the axes of an example; what else an event holds keeps its own."""
+    row = spec.shape[1:] if batched else spec.shape
+    depth = depth_of(item)
+    array = to_array(item, spec.dtype, depth, f"output {spec.name!r}")
+    if depth == 0:
+        return array.reshape((1,) * len(row))
+    if array.shape == (0,) and len(row) > 1:  # JSON does not say how long no rows are
+        return array.reshape((0, *(max(n, 0) for n in row[1:])))
+    return array
 
 
 def _undeclared(item: Any, name: str) -> np.ndarray:

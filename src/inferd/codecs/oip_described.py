@@ -26,7 +26,11 @@ from inferd.core.tensor import FP32, DType
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A model of another server. ``dtypes``: inputs whose datatype on the wire is not that of arrays."""
+    """A model of another server.
+
+    ``dtypes``: inputs whose datatype on the wire is not that of arrays. ``binary``: the server takes tensors
+    as they lie in memory; ``b64``: it reads ``{"b64": ...}`` in JSON, as an inferd does.
+    """
 
     signature: Signature
     plan: BatchPlan
@@ -35,10 +39,15 @@ class Described:
     task: str | None = None
     classes: tuple[str, ...] = ()
     dtypes: Mapping[str, DType] = field(default_factory=dict)
+    binary: bool = True
+    b64: bool = False
 
 
-def describe(metadata: Any, config: Any = None) -> Described:
-    """Return what metadata and, where there is one, a configuration say; raises ``InvalidInput``."""
+def describe(metadata: Any, config: Any = None, server: Any = None) -> Described:
+    """Return what a model's metadata and, where they are known, its configuration and the server's metadata say.
+
+    Raises ``InvalidInput``.
+    """
     if not isinstance(metadata, Mapping):
         raise InvalidInput("the model's metadata are no object")
     config = config if isinstance(config, Mapping) else {}
@@ -66,8 +75,17 @@ def describe(metadata: Any, config: Any = None) -> Described:
         signature, plan, versions, streams,
         task if isinstance(task, str) else None,
         tuple(map(str, classes)) if isinstance(classes, list) else (),
-        dtypes,
+        dtypes, **_forms(server),
     )  # fmt: skip
+
+
+def _forms(server: Any) -> dict[str, bool]:
+    """Return in which forms a server takes tensors, by its metadata."""
+    if not isinstance(server, Mapping):
+        return {}
+    extensions = server.get("extensions")
+    binary = "binary_tensor_data" in extensions if isinstance(extensions, list) else True
+    return {"binary": binary, "b64": server.get("name") == OWN}
 
 
 def _specs(rows: Any, dtypes: dict[str, DType]) -> tuple[TensorSpec, ...]:

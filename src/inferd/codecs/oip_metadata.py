@@ -31,7 +31,7 @@ EXTENSIONS: tuple[str, ...] = (
 """The extensions offered."""
 
 OWN = "inferd"
-"""The parameter of a configuration that holds what Triton's form has no place for."""
+"""The server's name; the parameter of a configuration that holds what Triton's form has no place for."""
 
 UNBOUNDED = 1024
 """The largest batch told where nothing bounds it: the protocol has no way to say so."""

@@ -134,7 +134,7 @@ def scan(
     specs: list[ModelSpec] = []
     origins: dict[str, str] = {}
     for path in paths:
-        found = find(path, formats.endings, every=every)
+        found = find(_whole(path, formats.markers), formats.endings, every=every)
         specs += [_spec(place, formats, trust_pickle, program) for place in found]
         for name in dict.fromkeys(p.name for p in found):
             if name in origins:
@@ -149,6 +149,16 @@ def scan(
                 f"--trust-pickle {name}: no such model is served", help=nearest(name, origins)
             )
     return specs
+
+
+def _whole(path: str | Path, markers: Collection[str]) -> str | Path:
+    """Return the directory that is the artifact, where ``path`` is the file that marks it as one."""
+    file = Path(path).expanduser()
+    try:
+        marks = file.name in markers and file.is_file()
+    except (OSError, ValueError):  # what ``find`` refuses
+        return path
+    return file.absolute().parent if marks else path
 
 
 def _spec(

@@ -16,6 +16,7 @@ from inferd.runtimes.protowalk import Buffer, Corrupt, fields, messages
 
 _TOP = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 _GRAPH, _IR_VERSION, _OPSET = 7, 1, 8
+_EXTERNAL = 13
 MAX_LOCATIONS = 100_000
 
 
@@ -37,7 +38,7 @@ def is_model(data: Buffer) -> bool:
 
 
 def check_external_data(path: Path) -> None:
-    """Refuse a model that reaches for files out of its directory or through links.
+    """Refuse a model that reaches for files out of its directory or through links, or beyond their end.
 
     Raises ``ModelFileError`` naming the model and the location.
     """
@@ -46,12 +47,13 @@ def check_external_data(path: Path) -> None:
             if m.find(b"location") < 0:  # every external tensor spells this key
                 return
             found = locations(m)
+            ends = extents(m)
     except Corrupt as error:
         raise ModelFileError(f"{path}: is not a valid ONNX file: {error}") from None
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path}: cannot be read: {error}") from None
     for location in found:
-        _check(path, location)
+        _check(path, location, ends.get(location, 0))
 
 
 def locations(data: Buffer) -> list[str]:
@@ -69,6 +71,28 @@ def locations(data: Buffer) -> list[str]:
                 if len(found) > MAX_LOCATIONS:
                     raise Corrupt(f"more than {MAX_LOCATIONS} external files")
     return list(found)
+
+
+def extents(data: Buffer) -> dict[str, int]:
+    """Return how many bytes tensors anywhere in the model need of each external file."""
+    found: dict[str, int] = {}
+    for start, end in messages(data, "model", "tensor"):
+        said: dict[bytes, bytes] = {}
+        for field in fields(data, start, end):
+            if field.number == _EXTERNAL and field.wire == 2:
+                entry = {
+                    f.number: data[f.start : f.end] for f in fields(data, field.start, field.end)
+                }
+                said[bytes(entry.get(1, b""))] = bytes(entry.get(2, b""))
+        offset, length = (_number(said.get(key, b"0")) for key in (b"offset", b"length"))
+        if b"location" in said:
+            name = said[b"location"].decode(errors="surrogateescape")
+            found[name] = max(found.get(name, 0), offset + length)
+    return found
+
+
+def _number(text: bytes) -> int:
+    return int(text) if len(text) < 20 and text.isdigit() else 0
 
 
 def unshaped(path: Path) -> frozenset[str]:
@@ -107,7 +131,7 @@ def _shaped(data: Buffer, start: int, end: int) -> bool:
     )
 
 
-def _check(model: Path, location: str) -> None:
+def _check(model: Path, location: str, needed: int) -> None:
     def refuse(reason: str) -> ModelFileError:
         return ModelFileError(
             f"{model}: refers to external data {location!r}, which {reason}",
@@ -129,7 +153,10 @@ def _check(model: Path, location: str) -> None:
     try:
         if not path.is_file():
             raise refuse("is missing" if not path.exists() else "is not a plain file")
-        if path.stat().st_nlink != 1:
+        status = path.stat()
+        if status.st_nlink != 1:
             raise refuse("has a second name (a hard link)")
+        if status.st_size < needed:
+            raise refuse(f"is cut off: it has {status.st_size} bytes, and {needed} are needed")
     except OSError as error:
         raise refuse(f"cannot be looked at ({error.strerror})") from None

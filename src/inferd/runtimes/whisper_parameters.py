@@ -63,7 +63,8 @@ class Wanted:
 
         ``languages``: the codes that the model knows.
         """
-        language = str(parameters.get("language") or settings.language)
+        language = str(parameters.get("language") or settings.language).strip()
+        language = language.lower() if language.lower() in languages else language
         check_language(language, languages, InvalidInput)
         task = str(parameters.get("task") or "transcribe")
         if task not in TASKS:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -564,6 +565,47 @@ def test_real_models_give_what_they_give_alone(tmp_path, executor):
     assert whole.outputs["all"].shape == (10, 3, 4)
     assert np.array_equal(whole.outputs["all"][:, 1], expected)
     assert all(step.timings is not None for r in single for step in r.timings.steps)
+
+
+PARTS = CHAIN.replace("model: a,", "model: a, parameters: {most: 80, stop: [x, y]},")
+
+
+def asked_with(tmp_path, given, knows, text=PARTS):
+    """Return what each step of a chain was asked with, of which the second says what it takes."""
+    servables = {"a": Plain(plus(1)), "b": Plain(plus(2))}
+    second = model(*ROW)
+    callees = {"a": model(*ROW, streams=True), "b": Callee(replace(second.signature, parameters=knows))}
+    subject = pipeline(tmp_path, text, callees, servables)
+    ask(subject, x=ONE, _parameters=given)
+    return [dict(one.asked[0].parameters) for one in servables.values()]
+
+
+def test_a_step_is_given_the_parameters_that_its_model_takes_and_those_of_the_file(tmp_path):
+    given = {"most": 5, "heat": 1.0}
+    both = {"most": 80, "stop": '["x", "y"]'}
+
+    assert asked_with(tmp_path, given, ("most",)) == [{**both, "heat": 1.0}, {"most": 5}]
+    assert asked_with(tmp_path, given, None) == [{**both, "heat": 1.0}, given]
+    assert asked_with(tmp_path, {}, ("most",)) == [both, {}]
+
+
+def test_a_parameter_that_no_step_takes_is_refused_where_all_say_what_they_take(tmp_path):
+    a = replace(model(*ROW), streams=True)
+    b = replace(a, signature=replace(a.signature, parameters=("most", "heat")))
+
+    def refused(*callees):
+        subject = pipeline(
+            tmp_path, CHAIN, dict(zip("ab", callees, strict=True)),
+            {"a": Plain(plus(1)), "b": Plain(plus(2))},
+        )  # fmt: skip
+        try:
+            ask(subject, x=ONE, _parameters={"haet": 1})
+        except InvalidInput as error:
+            return error
+
+    assert "unknown parameter 'haet'" in str(refused(b, b)) and "'heat'" in refused(b, b).help
+    assert refused(model(*ROW), b) is not None, "who does not stream takes none"
+    assert refused(a, b) is None and refused(model(*ROW), model(*ROW)) is None
 
 
 def test_what_a_request_leaves_out_is_its_default_for_every_row(tmp_path):

@@ -15,6 +15,7 @@ steps:
   decode: {python: "steps:decode", inputs: {image: image}}
   recognise:
     model: text-recognise@stable
+    parameters: {language: en}
     map: {x: [crop.lines, {value: []}]}
     when: len(crop.lines) > 0 and decode.count > 0 and lang == "en"
     fallback: {model: small}
@@ -53,6 +54,7 @@ def test_a_file_is_shown_by_level(spec):
         "  3   recognise: model text-recognise@stable  (fallback model small)\n"
         '        when len(crop.lines) > 0 and decode.count > 0 and lang == "en"\n'
         "        x <- each of crop.lines, else []\n"
+        '        parameter language <- "en"\n'
         "\n"
         "outputs\n"
         '  text <- recognise.text, else "none"\n'

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.system.serving import serving
 
-MODELS = ("Echo", "Scalars", "Work", "Story")
+MODELS = ("Echo", "Scalars", "Work", "Sizes", "Story")
 
 
 @pytest.fixture(scope="session")

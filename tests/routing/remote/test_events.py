@@ -62,6 +62,12 @@ def test_bare_and_empty_values():
     assert piece(b'{"other":1}', SIGNATURE, None) == {}
 
 
+def test_no_rows_have_the_sizes_that_are_declared():
+    signature = Signature((), (TensorSpec("n", INT64, (-1, -1, 4)),))
+
+    assert piece(b'{"n":[]}', signature, None)["n"].shape == (1, 0, 4)
+
+
 def test_without_a_batch():
     signature = Signature((), (TensorSpec("n", INT64, ()),), batched=False)
 
@@ -100,8 +106,16 @@ def test_a_question_is_one_example_as_an_object():
     assert body == {"prompt": "é", "h": [0.5, 1.0], "parameters": {"max_tokens": 3}}
 
 
+def test_bytes_that_are_not_utf_8_have_a_form_that_an_inferd_reads():
+    found = question({"prompt": np.array([b"\xff"], object)}, SIGNATURE, {}, b64=True)
+
+    assert json.loads(found) == {"prompt": {"b64": "/w=="}}
+
+
 def test_what_json_cannot_carry_and_several_examples_are_refused():
     with pytest.raises(Unsupported, match="not UTF-8"):
         question({"prompt": np.array([b"\xff"], object)}, SIGNATURE, {})
+    with pytest.raises(InvalidInput, match="not int"):
+        question({"prompt": np.array([1], object)}, SIGNATURE, {}, b64=True)
     with pytest.raises(InvalidInput, match="one example"):
         question({"prompt": np.array([b"a", b"b"], object)}, SIGNATURE, {})

@@ -60,14 +60,14 @@ def test_what_is_written():
     run(main())
 
 
-def test_a_server_without_the_binary_form_is_asked_in_json():
+def test_servers_without_the_binary_form_are_asked_in_json():
     async def main():
-        async with replicas("good") as (peer,):
+        async with replicas("one", "two") as peers:
 
             async def reply(head, body, writer):
                 path = head.split(b" ", 2)[1]
                 if path.endswith(b"/infer"):
-                    peer.asked.append(json.loads(body))
+                    asked.append(json.loads(body))
                     out = {"name": "y", "datatype": "FP32", "shape": [1, 2], "data": [2, None]}
                     writer.write(answer(200, {"model_name": "work", "outputs": [out]}))
                 elif path == b"/v2":
@@ -76,10 +76,14 @@ def test_a_server_without_the_binary_form_is_asked_in_json():
                     writer.write(answer(200, METADATA))
                 return True
 
-            peer.reply = reply
-            async with serving(peer.url) as model:
-                outputs = (await model(request({"x": X}))).outputs
-                np.testing.assert_array_equal(outputs["y"], [[2, np.nan]])
+            asked = []
+            for peer in peers:
+                peer.reply = reply
+            async with serving(*(peer.url for peer in peers)) as model:
+                for _ in range(4):  # also the replica that was never asked what it reads
+                    outputs = (await model(request({"x": X}))).outputs
+                    np.testing.assert_array_equal(outputs["y"], [[2, np.nan]])
+            assert len(asked) == 4
 
     run(main())
 

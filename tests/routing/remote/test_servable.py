@@ -227,6 +227,16 @@ def test_answers_come_in_pieces(url):
     run(main())
 
 
+def test_bytes_that_are_no_text_are_answered_in_pieces(url):
+    async def main():
+        async with serving(url, name="sizes", model="Sizes") as model:
+            sound = np.array([b"\xff\x00\xfe"], object)
+            whole = await collected(await model(request({"sound": sound}, model="sizes")))
+            assert [a.tolist() for a in whole.values()] == [[b"3 ff00fe"]]
+
+    run(main())
+
+
 def test_pieces_come_while_the_rest_is_made(url):
     async def main():
         async with serving(url, name="story", model="Story") as model:

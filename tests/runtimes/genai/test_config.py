@@ -96,6 +96,7 @@ def test_a_model_that_sees_is_refused(tmp_path):
         ("model", {"context_length": "long"}, "context_length"),
         ("model", {"eos_token_id": None}, "eos_token_id"),
         ("model", {"eos_token_id": []}, "eos_token_id"),
+        ("model", {"eos_token_id": [1, 300]}, "must be a token: 0 to 257"),
         ("model", {"decoder": []}, "no object 'decoder'"),
         ("decoder", {"num_hidden_layers": 10**9}, "num_hidden_layers"),
         ("decoder", {"inputs": {"past_key_names": "%s"}}, "must hold one %d"),

@@ -73,12 +73,17 @@ def test_more_than_the_context_is_a_failure_that_is_told(decoder):
     ("change", "told"),
     [
         ({"num_hidden_layers": 3}, "lacks 'past_key_values.2.key'"),
-        ({"outputs": {"logits": "scores"}}, "lacks 'scores'"),
+        ({"outputs": {"logits": "scores"}}, "no output 'scores'"),
+        (
+            {"num_key_value_heads": 5},
+            "has 1 x 16 heads and sizes, and genai_config.json says 5 x 16",
+        ),
+        ({"head_size": 8}, "says 1 x 8"),
         ({"inputs": {"attention_mask": "mask"}}, "lacks 'mask'"),
     ],
-    ids=["layers", "output", "input"],
+    ids=["layers", "output", "heads", "size", "input"],
 )
-def test_names_that_do_not_fit_are_refused(tmp_path, change, told):
+def test_names_and_sizes_that_do_not_fit_are_refused(tmp_path, change, told):
     with pytest.raises(ModelFileError, match=told):
         Decoder(read_config(generator(tmp_path / "m", config={"decoder": change})), 1, 64, 1)
 
@@ -93,3 +98,19 @@ def test_another_input_is_refused(tmp_path):
 
     with pytest.raises(ModelFileError, match="needs 'pixels'"):
         Decoder(read_config(folder), 1, 64, 1)
+
+
+def test_a_vocabulary_of_another_size_is_refused(tmp_path):
+    folder = generator(tmp_path / "m", config={"model": {"vocab_size": VOCABULARY + 1}})
+
+    with pytest.raises(
+        ModelFileError, match=f"has {VOCABULARY} tokens, and .* says {VOCABULARY + 1}"
+    ):
+        Decoder(read_config(folder), 1, 64, 1)
+
+
+def test_more_sequences_than_there_is_memory_for_are_refused(thoughtful):
+    with pytest.raises(
+        ModelFileError, match=r"no memory for 256 sequences of 2305843009213693952 "
+    ):
+        Decoder(read_config(thoughtful), 256, 1 << 61, 1)

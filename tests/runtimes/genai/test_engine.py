@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.generators import CONTEXT
+from tests.generators import CONTEXT, generator
 
 from inferd.core.errors import InvalidInput, ModelFailed
 from inferd.runtimes.genai.engine import _chunk
@@ -337,3 +337,18 @@ def test_no_chunk_of_a_prompt_is_a_single_token(most):
 
         assert sum(chunks) == left and min(chunks) >= 2 and max(chunks) <= max(most, 2) + 1
     assert _chunk(most, 1) == 1
+
+
+def test_a_token_that_the_model_does_not_know_costs_only_who_sent_it(tmp_path):
+    folder = generator(tmp_path / "m")
+    file = folder / "tokenizer.json"
+    known = json.loads(file.read_text())
+    known["added_tokens"].append({**known["added_tokens"][0], "id": 300, "content": "<|more|>"})
+    file.write_text(json.dumps(known))
+    asked = loaded(folder, default_max_tokens=5)
+    asked.add(1, "hello")
+    with pytest.raises(InvalidInput, match="token that the model does not know"):
+        asked.add(2, "hello <|more|>")
+    asked.finish()
+
+    assert asked.last[1]["completion_tokens"] == 5

@@ -133,7 +133,7 @@ function show({ films, titles, years, genres, scores, reasons, notes }) {
       make("h3", {}, name),
       make("button", { type: "button", "aria-label": `I saw ${name}`, onclick: () => add({ id, name }, 4) }, "Saw it"),
       make("p", { class: "kinds" }, genres[i].replaceAll("|", ", ")),
-      make("p", { class: "why" }, `${reasons[i]} (score ${(100 * scores[i]).toFixed(0)} %)`),
+      make("p", { class: "why" }, `${reasons[i]} (score\u00a0${(100 * scores[i]).toFixed(0)}\u00a0%)`),
       bar(scores[i] / most))
   })
   at("films").replaceChildren(...rows)

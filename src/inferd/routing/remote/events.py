@@ -104,14 +104,18 @@ def _array(value: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
     elif array.ndim != len(row):
         if array.size:
             raise InvalidInput(f"{where} has {array.ndim} axes, not {len(row)}")
-        array = array.reshape((0,) * len(row)) if row else array
+        # JSON does not say how long no rows are
+        array = array.reshape((0, *(max(n, 0) for n in row[1:]))) if row else array
     return array[np.newaxis] if batched else array
 
 
-def question(inputs: Tensors, signature: Signature, parameters: Parameters) -> bytes:
+def question(
+    inputs: Tensors, signature: Signature, parameters: Parameters, *, b64: bool = False
+) -> bytes:
     """Return the body of a generate request: one example as an object.
 
-    Raises ``Unsupported`` for what JSON cannot carry, ``InvalidInput`` for several examples.
+    ``b64``: the server reads ``{"b64": ...}``, as an inferd does. Raises ``Unsupported`` for what JSON
+    cannot carry, ``InvalidInput`` for several examples.
     """
     found: dict[str, Any] = {}
     for name, array in inputs.items():
@@ -120,23 +124,23 @@ def question(inputs: Tensors, signature: Signature, parameters: Parameters) -> b
                 "a model that streams answers one example at a time",
                 help="send each in a request of its own",
             )
-        found[name] = _values(name, array[0, ...] if signature.batched else array)
+        found[name] = _values(name, array[0, ...] if signature.batched else array, b64=b64)
     if parameters:
         found["parameters"] = parameters
     return json.dumps(found)
 
 
-def _values(name: str, row: np.ndarray) -> Any:
+def _values(name: str, row: np.ndarray, *, b64: bool) -> Any:
     if not row.dtype.hasobject and row.dtype.kind not in "SU":
         return row.tolist()
     texts = np.empty(row.shape, object)
     for at, element in enumerate(row.reshape(-1).tolist()):
-        try:
-            texts.reshape(-1)[at] = as_bytes(element).decode()
-        except UnicodeDecodeError:
+        text = json.text(as_bytes(element))
+        if not isinstance(text, str) and not b64:
             raise Unsupported(
                 f"input {name!r} holds bytes that are not UTF-8, which a streamed answer over HTTP "
                 "cannot be asked with",
                 help="give the service a grpc:// address",
-            ) from None
+            )
+        texts.reshape(-1)[at] = text
     return texts.tolist()

@@ -43,7 +43,6 @@ class RestWire(HTTPReplica):
         self._root, self._path = endpoint.path, path
         self._infer = f"POST {path}/infer HTTP/1.1\r\n".encode() + self._fixed
         self._stream = f"POST {path}/generate_stream HTTP/1.1\r\n".encode() + self._fixed
-        self._binary = True
 
     # -- what it is --------------------------------------------------------------------------------
 
@@ -52,11 +51,8 @@ class RestWire(HTTPReplica):
         metadata = await self._get(self._path, seconds)
         server = await self._get(f"{self._root}/v2", end - time.monotonic(), optional=True)
         config = await self._get(f"{self._path}/config", end - time.monotonic(), optional=True)
-        said = server.get("extensions") if isinstance(server, dict) else None
-        if isinstance(said, list):
-            self._binary = "binary_tensor_data" in said
         try:
-            return describe(metadata, config)
+            return describe(metadata, config, server)
         except InferdError as error:
             raise self._garbled(error.message) from None
 
@@ -111,7 +107,7 @@ class RestWire(HTTPReplica):
     def _encode(self, asked: Asked, model: Described) -> tuple[list[Buffer], int | None]:
         try:
             return encode_parts(
-                asked.inputs, asked.outputs, None, asked.parameters, binary=self._binary,
+                asked.inputs, asked.outputs, None, asked.parameters, binary=model.binary,
                 dtypes=model.dtypes,
             )  # fmt: skip
         except InferdError as error:
@@ -141,7 +137,7 @@ class RestWire(HTTPReplica):
         self, asked: Asked, model: Described, seconds: float
     ) -> AsyncIterator[Tensors]:
         try:
-            body = question(asked.inputs, model.signature, asked.parameters)
+            body = question(asked.inputs, model.signature, asked.parameters, b64=model.b64)
         except InferdError as error:
             raise Failure(error) from None
         lines = "".join(f"{name}: {value}\r\n" for name, value in asked.headers)

@@ -117,12 +117,13 @@ def _config(raw: dict[str, Any], path: Path, directory: Path) -> Config:
             f"{path}: the model's cache does not grow in place (past_present_share_buffer)",
             help=_AGAIN,
         )
+    vocabulary = _whole(model, "vocab_size", path, MAX_CONTEXT)
     return Config(
         kind=str(model.get("type", "")),
         model=_beside(directory, decoder.get("filename"), path),
         context=_whole(model, "context_length", path, MAX_CONTEXT),
-        eos=_eos(model, path),
-        vocabulary=_whole(model, "vocab_size", path, MAX_CONTEXT),
+        eos=_eos(model, path, vocabulary),
+        vocabulary=vocabulary,
         layers=_whole(decoder, "num_hidden_layers", path, 10_000),
         heads=_whole(decoder, "num_key_value_heads", path, 10_000),
         size=_whole(decoder, "head_size", path, 10_000),
@@ -218,12 +219,13 @@ def _whole(raw: dict[str, Any], name: str, path: Path, most: int) -> int:
     return value
 
 
-def _eos(model: dict[str, Any], path: Path) -> tuple[int, ...]:
+def _eos(model: dict[str, Any], path: Path, most: int) -> tuple[int, ...]:
     value = model.get("eos_token_id")
     found = value if isinstance(value, list) else [value]
-    if not 0 < len(found) <= MAX_EOS or any(type(n) is not int or n < 0 for n in found):
+    if not 0 < len(found) <= MAX_EOS or any(type(n) is not int or not 0 <= n < most for n in found):
         raise ModelFileError(
-            f"{path}: 'eos_token_id' is {value!r}, and must be a token", help=_AGAIN
+            f"{path}: 'eos_token_id' is {str(value)[:64]}, and must be a token: 0 to {most - 1}",
+            help=_AGAIN,
         )
     return tuple(found)
 

@@ -6,8 +6,11 @@ every row has its own length, which the attention mask tells (the operator is Gr
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ import onnxruntime as ort
 
 from inferd.core.errors import ModelFailed, ModelFileError
 from inferd.runtimes.genai.cache import Cache, room
-from inferd.runtimes.genai.config import Config
+from inferd.runtimes.genai.config import NAME, Config
 
 _FATAL = 4
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -31,12 +34,13 @@ class Decoder:
         self._config = config
         self._session = _session(config, threads)
         inputs = {node.name: node for node in self._session.get_inputs()}
-        self._logits = self._session.get_outputs()[0].type
+        self._logits = _logits(config, self._session).type
         self._positions = config.positions in inputs
         self._names = _cache_names(config, inputs, self._session)
         shape = (rows, config.heads, context, config.size)
         types = [_TYPES[inputs[name].type] for name, _ in self._names]
-        self.cache = Cache([room(shape, dtype) for dtype in types], rows)
+        self.cache = _cache(config.model, shape, types)
+        self.vocabulary = config.vocabulary
         self._bindings: dict[int, Any] = {}
 
     def run(self, tokens: np.ndarray, first: int) -> np.ndarray:
@@ -109,6 +113,39 @@ def _session(config: Config, threads: int) -> Any:
         ) from None
 
 
+def _cache(model: Path, shape: tuple[int, ...], types: Sequence[type]) -> Cache:
+    try:
+        return Cache([room(shape, dtype) for dtype in types], shape[0])
+    except (OSError, MemoryError, OverflowError, ValueError):
+        size = sum(math.prod(shape) * np.dtype(dtype).itemsize for dtype in types)
+        raise ModelFileError(
+            f"{model}: there is no memory for {shape[0]} sequences of {shape[2]} tokens: {size / 1e9:.1f} GB",
+            help="set a smaller parameters.context or batching.max_size in model.yaml",
+        ) from None
+
+
+def _logits(config: Config, session: Any) -> Any:
+    """Return the output that holds the likelihoods of tokens. Raises ``ModelFileError``."""
+    found = {node.name: node for node in session.get_outputs()}.get(config.logits)
+    if found is None or found.type not in _TYPES:
+        raise ModelFileError(
+            f"{config.model}: has no output {config.logits!r} of FP32 or FP16",
+            help="build it for `-e cpu`",
+        )
+    _same(config.model, "tokens", found.shape[-1:], (config.vocabulary,))
+    return found
+
+
+def _same(model: Path, what: str, shape: Sequence[Any], said: tuple[int, ...]) -> None:
+    """Refuse a model whose fixed sizes are other than ``genai_config.json`` says."""
+    if any(isinstance(n, int) and n != wanted for n, wanted in zip(shape, said, strict=True)):
+        raise ModelFileError(
+            f"{model}: has {' x '.join(map(str, shape))} {what}, and {NAME} says "
+            f"{' x '.join(map(str, said))}: they are not of one model",
+            help="copy the whole directory again",
+        )
+
+
 def _cache_names(config: Config, inputs: dict[str, Any], session: Any) -> list[tuple[str, str]]:
     """Return the names of the cache's tensors, in and out. Raises ``ModelFileError`` where others are needed."""
     outputs = {node.name for node in session.get_outputs()}
@@ -124,7 +161,7 @@ def _cache_names(config: Config, inputs: dict[str, Any], session: Any) -> list[t
         )
     ]
     wanted = {config.ids, config.mask, *(past for past, _ in names)}
-    made = {config.logits, *(present for _, present in names)}
+    made = {present for _, present in names}
     missing = sorted(wanted - set(inputs)) + sorted(made - outputs)
     other = sorted(set(inputs) - wanted - {config.positions})
     if missing or other:
@@ -136,11 +173,14 @@ def _cache_names(config: Config, inputs: dict[str, Any], session: Any) -> list[t
     odd = next(
         (n for n in names if inputs[n[0]].type not in _TYPES or len(inputs[n[0]].shape) != 4), None
     )
-    if odd is not None or session.get_outputs()[0].type not in _TYPES:
+    if odd is not None:
         raise ModelFileError(
-            f"{config.model}: its cache or logits are neither FP32 nor FP16 of the usual shape",
+            f"{config.model}: its cache is neither FP32 nor FP16 of the usual shape",
             help="build it for `-e cpu`",
         )
+    for past, _ in names:
+        sizes = inputs[past].shape
+        _same(config.model, "heads and sizes", (sizes[1], sizes[3]), (config.heads, config.size))
     return names
 
 

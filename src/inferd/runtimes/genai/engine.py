@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inferd.core.errors import InferdError
+from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.message import Parameters
 from inferd.core.runtime import Step
 from inferd.core.stops import StopCutter
@@ -87,6 +87,10 @@ class GenaiEngine:
         prompt, messages = asked(inputs)
         text = self._texts.rendered(messages) if prompt is None else (prompt,)
         tokens = self._texts.encoded(text, limits.prompt)
+        if (
+            tokens.max() >= self._decoder.vocabulary
+        ):  # it would fail the run, and with it everybody's
+            raise InvalidInput("the prompt holds a token that the model does not know")
         self._last = self._clock()
         self._known[key] = sequence = Sequence(
             key, tokens, Sampler(sampling, tokens.tolist(), tuple(self._eos)), self._texts.stream(),

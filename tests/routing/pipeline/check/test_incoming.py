@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from tests.routing.pipeline.written import function, model, read
 
 from inferd.core.errors import ConfigError
 from inferd.core.tensor import BYTES, FP32, FP64
-from inferd.routing.pipeline.check.incoming import request_types
+from inferd.routing.pipeline.check.incoming import check_parameters, request_types
 from inferd.routing.pipeline.spec import Value
 
 
@@ -89,3 +91,21 @@ def test_an_input_that_only_feeds_what_is_no_input_is_told_so(tmp_path, name, ca
     assert types(
         tmp_path, "{x: {dtype: int8}}", b=model("x: int8 2", "y: bytes"), **{name: callee}
     ).shape
+
+
+def test_a_parameter_of_a_step_that_its_model_does_not_know_is_refused(tmp_path):
+    text = """\
+    inputs: [x]
+    steps:
+      a:
+        model: m
+        inputs: {x: x}
+        parameters: {heat: 1}
+    outputs: {y: a.y}
+    """
+    step = read(tmp_path, text).steps[0]
+    signature = model("x: float32", "y: float32").signature
+    check_parameters(step, signature)
+    check_parameters(step, replace(signature, parameters=("heat",)))
+    with pytest.raises(ConfigError, match="yaml:6: steps.a.parameters: .*has no parameter 'heat'"):
+        check_parameters(step, replace(signature, parameters=("heats",)))

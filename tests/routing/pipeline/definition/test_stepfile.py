@@ -41,6 +41,28 @@ def test_a_step_may_say_all_of_it():
     assert found.fallback.values["y"].value == [1]
 
 
+def test_parameters_of_a_step_are_constants():
+    found = step("{model: m, parameters: {most: 3, stop: [a, b]}}").parameters
+
+    assert {name: each.value for name, each in found.items()} == {"most": 3, "stop": ["a", "b"]}
+    assert step("{model: m, parameters: }").parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{python: 'a:b', parameters: {most: 3}}", "a.parameters: are for a model"),
+        ("{model: m, parameters: 3}", "a.parameters: must be a mapping"),
+        ("{model: m, parameters: {most: }}", "a.parameters.most: nothing is no constant"),
+        ("{model: m, parameters: {most: {x: 1}}}", "a.parameters.most: a mapping is no constant"),
+    ],
+    ids=["python", "number", "nothing", "mapping"],
+)
+def test_parameters_that_are_none_are_refused(text, told):
+    with pytest.raises(ConfigError, match=told):
+        step(text)
+
+
 def test_nothing_under_inputs_is_no_inputs():
     assert step("{model: m, inputs: }").inputs == {}
 
