@@ -7,7 +7,7 @@ English words and Chinese characters are tokens, every digit is ``0``. ``graph``
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,13 +94,12 @@ def graph(
     inputs: dict[str, int],
     bag: Bag | None = None,
     *,
-    gate: str = "",
-    gated: Mapping[str, bool] | None = None,
+    logs: Sequence[str] = (),
 ) -> ModelProto:
     """Return a linear classifier: the bag's weights of ``ids``, then ``inputs`` ({name: size}) -> ``scores``.
 
-    ``weights`` is [features, classes] in that order; ``scores`` [batch, classes] are probabilities. ``gated``
-    names inputs that count only where the last number of the input ``gate`` is 1, and whether as logarithms.
+    ``weights`` is [features, classes] in that order; ``scores`` [batch, classes] are probabilities. ``logs``
+    names inputs that count as their logarithms.
     """
     constants = {"weights": weights.astype(np.float32), "bias": bias.astype(np.float32)}
     nodes: list[onnx.NodeProto] = []
@@ -114,9 +113,14 @@ def graph(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
         for name, size in inputs.items()
     ]
-    if gated:
-        nodes += _gated(gate, gated, constants)
-        parts = [f"{part}/open" if part in gated else part for part in parts]
+    if logs:
+        constants["tiny"] = np.array(TINY, np.float32)
+    for name in logs:
+        nodes += [
+            helper.make_node("Add", [name, "tiny"], [f"{name}/positive"]),
+            helper.make_node("Log", [f"{name}/positive"], [f"{name}/log"]),
+        ]
+    parts = [f"{part}/log" if part in logs else part for part in parts]
     nodes += [
         helper.make_node("Concat", parts, ["features"], axis=1),
         helper.make_node("Gemm", ["features", "weights", "bias"], ["sums"]),
@@ -131,29 +135,8 @@ def graph(
 
 
 def log(values: np.ndarray) -> np.ndarray:
-    """Return the logarithms that a ``gated`` input counts as."""
+    """Return what the inputs named by ``logs`` count as."""
     return np.asarray(np.log(values + TINY), np.float32)
-
-
-def _gated(
-    gate: str, gated: Mapping[str, bool], constants: dict[str, np.ndarray]
-) -> list[onnx.NodeProto]:
-    constants |= {
-        "tiny": np.array(TINY, np.float32),
-        "last": np.array([-1], np.int64),
-        "end": np.array([2**31 - 1], np.int64),
-        "columns": np.array([1], np.int64),
-    }
-    nodes = [helper.make_node("Slice", [gate, "last", "end", "columns"], ["open"])]
-    for name, logarithm in gated.items():
-        if logarithm:
-            nodes += [
-                helper.make_node("Add", [name, "tiny"], [f"{name}/positive"]),
-                helper.make_node("Log", [f"{name}/positive"], [f"{name}/value"]),
-            ]
-        value = f"{name}/value" if logarithm else name
-        nodes.append(helper.make_node("Mul", [value, "open"], [f"{name}/open"]))
-    return nodes
 
 
 def _counted(bag: Bag, constants: dict[str, np.ndarray]) -> list[onnx.NodeProto]:

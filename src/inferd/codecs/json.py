@@ -67,7 +67,7 @@ def loads(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """
     if len(body) > max_depth and body.count(b"[") + body.count(b"{") > max_depth:
         depth = depth_of(body)
-        if depth > max_depth:
+        if depth > max_depth and body.lstrip()[:1] in (b"[", b"{"):  # else it is no JSON at all
             raise InvalidInput(f"the JSON body nests {depth} deep; at most {max_depth} is accepted")
     try:
         return orjson.loads(body)
@@ -93,7 +93,8 @@ def _malformed(body: bytes, error: _stdlib.JSONDecodeError) -> InvalidInput:
     if not body.strip():
         return InvalidInput("the body is empty", help='send JSON, for example {"data": [1, 2, 3]}')
     return InvalidInput(
-        f"the body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        f"the body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}",
+        help=None if body.isascii() else "if it is no JSON, say in Content-Type what it is",
     )
 
 

@@ -136,7 +136,7 @@ class Transcript:
         if duration is not None and duration.dtype.kind in "fiu" and duration.size:
             value = float(duration.flat[duration.size - 1])
             if 0 <= value < float("inf"):
-                self._duration = value
+                self._duration = _time(value)
         return self._grown(self._decoder.decode(_joined(piece.get(hearing.text))))
 
     def end(self) -> str:

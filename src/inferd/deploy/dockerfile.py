@@ -123,14 +123,7 @@ def _final(part: Part, recipe: Recipe) -> list[str]:
     lines = [
         "# The image: no pip, no index, no certificate; runs as nobody in particular, read-only.",
         "FROM ${BASE}",
-        f"LABEL org.opencontainers.image.title={docker_word(part.name, 'the name')} \\",
-        f"      org.opencontainers.image.description={docker_word(f'inferd serving {served}')} \\",
-        f"      org.opencontainers.image.version={docker_word(__version__)}",
         "COPY --from=builder /opt/inferd /opt/inferd",
-    ]
-    if recipe.baked:
-        lines.append(f"COPY --chown=0:0 models/ {MODELS}/")
-    lines += [
         "ENV PATH=/opt/inferd/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \\",
         "    " + " \\\n    ".join(variables),
         f"USER {USER}:{USER}",
@@ -140,6 +133,14 @@ def _final(part: Part, recipe: Recipe) -> list[str]:
         f"HEALTHCHECK {times} --retries=1 \\",
         f"    CMD {docker_list(HEALTH)}",
         'ENTRYPOINT ["inferd", "serve"]',
+        "# From here on images of the same packages differ: the steps before are done once for all of them.",
+    ]
+    if recipe.baked:
+        lines.append(f"COPY --chown=0:0 models/ {MODELS}/")
+    lines += [
+        f"LABEL org.opencontainers.image.title={docker_word(part.name, 'the name')} \\",
+        f"      org.opencontainers.image.description={docker_word(f'inferd serving {served}')} \\",
+        f"      org.opencontainers.image.version={docker_word(__version__)}",
         f"CMD {docker_list(part.arguments)}",
     ]
     return [*lines, ""]

@@ -86,6 +86,16 @@ def find(path: str | Path, endings: Collection[str], *, every: bool = False) -> 
     raise _missing(target, origin)
 
 
+def whole(path: str | Path, markers: Collection[str]) -> str | Path:
+    """Return the directory that is the artifact, where ``path`` is the file that marks it as one."""
+    file = Path(path).expanduser()
+    try:
+        marks = file.name in markers and file.is_file()
+    except (OSError, ValueError):  # what ``find`` refuses
+        return path
+    return file.absolute().parent if marks else path
+
+
 def _missing(target: Path, origin: str) -> ConfigError:
     if target.is_symlink():
         return ConfigError(f"{origin}: is a link to {target.readlink()}, which does not exist")

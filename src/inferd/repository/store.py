@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from inferd.config.sources import Section
 from inferd.core.errors import ConfigError, ModelFileError, nearest
-from inferd.repository.layout import PIPELINE_FILE, SCRIPTS, Place, find, inside, listing
+from inferd.repository.layout import PIPELINE_FILE, SCRIPTS, Place, find, inside, listing, whole
 from inferd.repository.modelfile import NAME, check_runtime, places, read_modelfile, spec_fields
 from inferd.repository.page import folder_of
 from inferd.repository.spec import PIPELINE, ModelSpec
@@ -134,7 +134,7 @@ def scan(
     specs: list[ModelSpec] = []
     origins: dict[str, str] = {}
     for path in paths:
-        found = find(_whole(path, formats.markers), formats.endings, every=every)
+        found = find(whole(path, formats.markers), formats.endings, every=every)
         specs += [_spec(place, formats, trust_pickle, program) for place in found]
         for name in dict.fromkeys(p.name for p in found):
             if name in origins:
@@ -149,16 +149,6 @@ def scan(
                 f"--trust-pickle {name}: no such model is served", help=nearest(name, origins)
             )
     return specs
-
-
-def _whole(path: str | Path, markers: Collection[str]) -> str | Path:
-    """Return the directory that is the artifact, where ``path`` is the file that marks it as one."""
-    file = Path(path).expanduser()
-    try:
-        marks = file.name in markers and file.is_file()
-    except (OSError, ValueError):  # what ``find`` refuses
-        return path
-    return file.absolute().parent if marks else path
 
 
 def _spec(

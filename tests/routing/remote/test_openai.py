@@ -181,7 +181,7 @@ def test_failures_are_told_by_whose_fault_they_are(mood, kind, told):
 
 @pytest.mark.parametrize(
     ("mood", "told"),
-    [("breaking", "before the answer was whole"), ("short", "it ends before its end"),
+    [("breaking", "before the answer was whole"), ("short", "it broke off before its end"),
      ("saying", "out of memory")],
 )  # fmt: skip
 def test_what_fails_after_the_first_piece_is_never_asked_again(mood, told):

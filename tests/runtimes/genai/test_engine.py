@@ -328,6 +328,18 @@ def test_inputs_that_are_left_out_count_as_empty(reciter):
     assert asked.finish().texts[1] == ALPHABET
 
 
+def test_long_prompts_are_read_one_after_the_other_and_short_ones_between(thoughtful):
+    asked = loaded(thoughtful, prefill_tokens=16, default_max_tokens=1)
+    for key in (1, 2, 3):
+        asked.add(key, str(key) * 192)  # 12 chunks each, of which a step reads four
+    asked.step()
+    asked.add(4, "short")
+    asked.finish()
+
+    first = asked.first
+    assert first[4] < first[1] < first[2] < first[3], "a step reads four chunks, so some steps lie between"
+
+
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 4, 16])
 def test_no_chunk_of_a_prompt_is_a_single_token(most):
     for left in range(2, 40):

@@ -44,8 +44,9 @@ def test_the_length_has_several_names(name):
     assert sampling({name: 7}).max_tokens == 7
 
 
-def test_the_newer_name_of_the_length_wins():
+def test_the_smallest_of_several_lengths_counts():
     assert sampling({"max_completion_tokens": 5, "max_tokens": 9}).max_tokens == 5
+    assert sampling({"max_completion_tokens": 50, "max_tokens": 9}).max_tokens == 9
 
 
 def test_the_length_is_capped_where_model_yaml_says_so():

@@ -188,7 +188,7 @@ class OpenAIWire(HTTPReplica):
             if not reply.finished:  # of what is whole, nothing is missing but counts
                 raise
         if not reply.finished:
-            raise InvalidInput("it ends before its end")
+            raise InvalidInput("it broke off before its end")
 
     async def _question(self, make: Any, asked: Asked) -> Question:
         """Return what is asked, written off the loop where it is long."""

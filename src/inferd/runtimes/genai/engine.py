@@ -1,15 +1,15 @@
 """Continuous batching: requests join and leave between steps, and all that are answered share one run.
 
 A step either reads prompts or adds one token to every answer; where both are wanted they take turns.
-Prompts are read a chunk at a time, in turn, so that neither a long one nor many hold up those who are
-being answered. The first tokens of prompts that were read in one step come together: after an idle
+Prompts are read a chunk at a time, so that neither a long one nor many hold up those who are being answered.
+The chunks go to the oldest and to the one with the least left in turn: short ones do not wait for long ones,
+and long ones that come together are read one after the other rather than all end last. The first tokens of prompts that were read in one step come together: after an idle
 moment the engine waits for a blink, since requests seldom come alone and would else queue behind the first.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,7 +70,8 @@ class GenaiEngine:
         self._clock = clock
         self._known: dict[int, Sequence] = {}
         self._rows: list[Sequence | None] = [None] * limits.sequences
-        self._waiting: deque[Sequence] = deque()
+        self._waiting: list[Sequence] = []
+        self._oldest = False
         self._last = 0.0
         self._read = False
         self.active = 0
@@ -139,16 +140,13 @@ class GenaiEngine:
         return now - self._last >= QUIET or now - self._waiting[0].since >= BLINK
 
     def _read_prompts(self) -> list[Step]:
-        """Read a chunk of each waiting prompt in turn, as many as the step may."""
+        """Read chunks of waiting prompts, as many as the step may."""
         chunk = self._limits.prefill
         budget = chunk if self.active else chunk * IDLE_CHUNKS
         found: list[Step] = []
         for _ in range(len(self._waiting)):
-            if budget <= 0:
-                break
-            sequence = self._waiting.popleft()
-            if sequence.row < 0 and not self._place(sequence):
-                self._waiting.appendleft(sequence)
+            sequence = self._due() if budget > 0 else None
+            if sequence is None:
                 break
             start = len(sequence.prompt) - sequence.left
             taken = _chunk(min(chunk, budget), sequence.left)
@@ -157,8 +155,8 @@ class GenaiEngine:
             logits = self._decoder.run(tokens, sequence.row)
             sequence.left -= taken
             if sequence.left:
-                self._waiting.append(sequence)
                 continue
+            self._waiting.remove(sequence)
             step = self._gained(sequence, logits[0, -1])
             if step is not None:
                 found.append(step)
@@ -169,16 +167,24 @@ class GenaiEngine:
                 self._leave(sequence)
         return found
 
-    def _place(self, sequence: Sequence) -> bool:
-        """Give a request a row; return whether there was one."""
+    def _due(self) -> Sequence | None:
+        """Return the prompt to read on with, which has a row: the oldest, or the one with the least left."""
         free = [row for row, owner in enumerate(self._rows) if owner is None]
-        if not free:
-            return False
+        there = [each for each in self._waiting if each.row >= 0 or free]
+        if not there:
+            return None
+        self._oldest = not self._oldest
+        sequence = there[0] if self._oldest else min(there, key=lambda each: each.left)
+        if sequence.row < 0:
+            self._place(sequence, free)
+        return sequence
+
+    def _place(self, sequence: Sequence, free: list[int]) -> None:
+        """Give a request one of the free rows."""
         cache = self._decoder.cache
         sequence.row = cache.claim(sequence.prompt, free)
         self._rows[sequence.row] = sequence
         sequence.left -= cache.begin(sequence.row, sequence.prompt)
-        return True
 
     # ------------------------------------------------------------------------------------ answers
 

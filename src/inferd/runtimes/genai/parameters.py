@@ -152,9 +152,8 @@ def _sampling(given: dict[str, Any], base: Sampling, allowed: tuple[str, ...]) -
             continue
         if name not in allowed:
             raise InvalidInput(f"unknown parameter {name[:64]!r}", help=nearest(name, allowed))
-        found[field] = _stops(value) if field == "stop" else _number(name, value)
-    if "max_completion_tokens" in given:
-        found["max_tokens"] = _number("max_completion_tokens", given["max_completion_tokens"])
+        read = _stops(value) if field == "stop" else _number(name, value)
+        found[field] = min(found[field], read) if field in found else read  # names of one: the strictest
     return replace(base, **found)
 
 
