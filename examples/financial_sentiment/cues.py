@@ -116,7 +116,7 @@ CHINESE = {
 
 PHRASES = {
     "en": {
-        "good": r"""(?:not|n't|less|better|smaller|fewer|lower|cheaper)\b[^,;.]{0,25}\bthan\ (?:feared|expected\ (?:loss|fine|fall|drop))|
+        "good": r"""(?:\w+\ )?(?:not|less|better|smaller|fewer|lower|cheaper)\b[^,;.]{0,25}\bthan\ (?:feared|expected\ (?:loss|fine|fall|drop))|
             not\ as\ (?:bad|weak|severe|steep)(?:ly)?\ as|less\ (?:bad|severe|weak|steep)\b|no\ longer\ (?:loss|in\ the\ red|junk)|
             (?:narrow\w*|small\w*|few\w*|cut\w*|shr[aiu]nk\w*|reduc\w+|trim\w*|halv\w+|stem\w*|par(?:e|ed|es)|eras\w+)\ (?:\w+\ ){0,2}loss(?:es)?|
             loss(?:es)?\ (?:\w+\ ){0,2}(?:narrow\w*|shr[aiu]nk\w*|eas\w+|halv\w+|fell|falls)|out\ of\ the\ (?:red|woods)|back\ in\ the\ black|

@@ -29,7 +29,7 @@ from examples.financial_sentiment.topicwords import TOPICS, mentions
 TONE_HELD_OUT = 2000
 """Real sentences that ``tone`` never sees: it is measured on them."""
 
-EMBEDDING, CUES, TONE = 0.4, 0.5, 0.3
+EMBEDDING, CUES, TONE, MENTIONS = 0.4, 0.5, 0.3, 1.0
 """How far each kind of feature is spread before it is weighed: the regularisation is the same for all."""
 
 FIRM = 0.15
@@ -149,7 +149,7 @@ def features(rows: np.ndarray, sizes: dict[str, int]) -> Features:
             centre[part] = rows[:, part].mean(0)
             spread[part] = EMBEDDING / (rows[:, part].std() + 1e-9)
         else:
-            spread[part] = TONE if kind == "tone" else CUES
+            spread[part] = {"tone": TONE, "cues": CUES, "mentions": MENTIONS}[kind]
         at += size
     return Features(sizes, centre, spread)
 

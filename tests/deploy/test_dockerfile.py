@@ -54,6 +54,19 @@ def test_what_the_builder_is_told_stays_in_it(text):
     assert not any(word in ("RUN", "ARG") for word, _ in final_stage(text))
 
 
+def test_images_of_the_same_packages_begin_alike():
+    """The packages are copied once for all of them: a builder repeats every step after the first that differs."""
+    other = replace(PART, name="other", models=("sums",), paths=("/models/sums",))
+    one, two = (final_stage(dockerfile.dockerfile(part, RECIPE)) for part in (PART, other))
+    models = next(
+        i for i, (word, rest) in enumerate(one) if (word, rest[-9:]) == ("COPY", " /models/")
+    )
+
+    assert one[: models + 1] == two[: models + 1]
+    assert one[models + 1 :] != two[models + 1 :]
+    assert [word for word, _ in one[models:]] == ["COPY", "LABEL", "CMD"]
+
+
 def test_it_runs_as_nobody_and_starts_without_a_shell(text):
     assert one(text, "USER") == "10001:10001"
     assert listed(text, "ENTRYPOINT") == ["inferd", "serve"]

@@ -48,6 +48,22 @@ def test_a_reply_says_nothing_but_what_the_note_says(reply, expected):
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
+        ("The link is under My Orders in your account. You need not call us.", True),
+        ("The link is under Your Orders in your account.", False),
+        ("The link is under My Orders in our account.", False),
+        ("The link isn't under My Orders in your account.", False),
+    ],
+    ids=["note", "another page", "whose", "denial"],
+)
+def test_whose_something_is_stays_so(reply, expected):
+    note = "The link is under My Orders in your account; you need not call us."
+
+    assert talk.grounded(reply, note) is expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
         (" It is free. It is free. It is", "It is free."),
         ("It costs 4.90 euros.\nQuestion: what?", "It costs 4.90 euros."),
         ("It is", "It is"),
@@ -93,6 +109,16 @@ def test_what_follows_a_question_is_looked_up_with_it(text, count):
     assert talk.queries(text, []) == [text]
 
 
+def test_what_goes_on_from_a_question_that_goes_on_is_looked_up_with_both():
+    said = ("Can I pay by card?", "Do you deliver to Norway?", "And how long does that take?")
+    before = [{"role": "user", "content": text} for text in said]
+
+    assert talk.queries("What about Switzerland?", before) == [
+        f"{said[1]} {said[2]}",
+        f"{said[1]} {said[2]} What about Switzerland?",
+    ]
+
+
 @pytest.mark.parametrize(
     ("intent", "confidence", "passage", "similarity", "reason", "handover"),
     [
@@ -101,10 +127,20 @@ def test_what_follows_a_question_is_looked_up_with_it(text, count):
         ("delivery", 0.1, "abroad", 0.65, "", False),
         ("delivery", 0.9, "abroad", 0.45, "no_passage", True),
         ("out_of_scope", 0.9, "abroad", 0.55, "out_of_scope", True),
+        ("out_of_scope", 0.3, "abroad", 0.45, "no_passage", True),
         ("person", 0.9, "abroad", 0.9, "asked_for_person", True),
         ("greeting", 0.1, "abroad", 0.1, "greeting", False),
     ],
-    ids=["sure and near", "not sure", "clear", "far", "strange", "person", "polite"],
+    ids=[
+        "sure and near",
+        "not sure",
+        "clear",
+        "far",
+        "strange",
+        "perhaps strange",
+        "person",
+        "polite",
+    ],
 )
 def test_who_answers(intent, confidence, passage, similarity, reason, handover):
     look = choose.Look([(intent, confidence)], [(passage, similarity)])

@@ -81,7 +81,7 @@ def decide(
         return told(answered=False, reason=intent, handover=False)
     if clear or (near and sure and intent != STRANGE):
         return told(answered=True, reason="", handover=False)
-    if intent == STRANGE:
+    if intent == STRANGE and sure:
         return told(answered=False, reason="out_of_scope")
     return told(answered=False, reason="not_sure" if near else "no_passage")
 

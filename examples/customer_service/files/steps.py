@@ -27,7 +27,7 @@ FIXED = {
     "thanks": "You are welcome. Have a nice day!",
     "nothing_heard": "I could not hear a question. Please say it again, or type it.",
     "asked_for_person": "I will connect you with a colleague{about}. Please stay here for a moment.",
-    "out_of_scope": "I only know our shop, so I cannot answer that. A colleague can help you{about}.",
+    "out_of_scope": "I can only answer questions about our shop, in English. A colleague can help you{about}.",
     "not_sure": "I am not sure that I understand you. A colleague will help you{about}.",
     "no_passage": "I have found nothing about that. A colleague will help you{about}.",
 }

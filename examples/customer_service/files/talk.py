@@ -40,6 +40,8 @@ SOMEBODY = re.compile(
 )
 """How one asks for a person whatever else is said, the number of an order for instance."""
 
+SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
 SMALL = frozenset(
     re.findall(
         r"\w+",
@@ -48,7 +50,23 @@ SMALL = frozenset(
         "yes you your",
     )
 )
-DENIALS = frozenset(("no", "not", "never", "cannot", "without", "nobody", "sorry", "unable"))
+TELLING = frozenset(
+    (
+        "no",
+        "not",
+        "never",
+        "cannot",
+        "without",
+        "nobody",
+        "sorry",
+        "unable",
+        "our",
+        "us",
+        "my",
+        "me",
+    )
+)
+"""Small words that turn what is said around: denials, and whose something is."""
 
 
 def conversation(text: str) -> list[dict[str, str]]:
@@ -85,10 +103,14 @@ def queries(text: str, history: list[dict[str, str]]) -> list[str]:
 
     Where it goes on from another it is nothing alone, so those two only.
     """
-    before = [m["content"] for m in history if m["role"] == "user"]
-    if not before or not text:
+    said = [m["content"] for m in history if m["role"] == "user"]
+    if not said or not text:
         return [text]
-    both = [before[-1], f"{before[-1]} {text}"]
+    first = len(said) - 1
+    while first and CONTINUING.match(said[first]):
+        first -= 1  # what goes on from another is nothing without that one either
+    before = " ".join(said[first:])
+    both = [before, f"{before} {text}"]
     if CONTINUING.match(text):
         return both
     return [text, *both] if POINTING.search(text) else [text]
@@ -129,7 +151,7 @@ def _exchanges(history: list[dict[str, str]]) -> list[tuple[str, str]]:
 def tidy(reply: str) -> str:
     """Return the whole sentences of a reply's first line, each once."""
     line = reply.strip().split("\n")[0]
-    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", line.strip())
+    sentences = SENTENCES.split(line.strip())
     if len(sentences) > 1 and sentences[-1][-1:] not in (".", "!", "?"):
         sentences.pop()  # the model was stopped within it
     return " ".join(dict.fromkeys(sentences))
@@ -138,18 +160,20 @@ def tidy(reply: str) -> str:
 def grounded(reply: str, note: str) -> bool:
     """Return whether a reply says nothing but what the note says.
 
-    All numbers and names must stand in the note, denials too, and nearly all other words.
+    All numbers and names must stand in the note, denials and possessives too, and nearly all other words.
     """
-    said, known = _words(reply), set(_words(note))
-    stems = {_stem(word.lower()) for word in known}
+    known = set(_words(note))
+    lower = {word.lower() for word in known}
+    stems = {_stem(word) for word in lower}
     if reply[-1:] not in (".", "!", "?"):
         return False
-    for at, word in enumerate(said):
-        named = any(c.isdigit() for c in word) or (
-            at and word[0].isupper() and word not in ("I", "You", "We", "It")
-        )
-        if (named or word.lower() in DENIALS) and word not in known and word.lower() not in known:
-            return False
+    sentences = [_words(sentence) for sentence in SENTENCES.split(reply)]
+    said = [word for sentence in sentences for word in sentence]
+    named = {word for sentence in sentences for word in sentence[1:] if word[0].isupper()}
+    named |= {word for word in said if any(c.isdigit() for c in word)}
+    telling = {w for w in map(str.lower, said) if w in TELLING or w.endswith("n't")}
+    if not (named <= known and telling <= lower):
+        return False
     content = [word.lower() for word in said if word.lower() not in SMALL]
     if not content:
         return False

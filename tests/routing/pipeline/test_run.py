@@ -574,7 +574,10 @@ def asked_with(tmp_path, given, knows, text=PARTS):
     """Return what each step of a chain was asked with, of which the second says what it takes."""
     servables = {"a": Plain(plus(1)), "b": Plain(plus(2))}
     second = model(*ROW)
-    callees = {"a": model(*ROW, streams=True), "b": Callee(replace(second.signature, parameters=knows))}
+    callees = {
+        "a": model(*ROW, streams=True),
+        "b": Callee(replace(second.signature, parameters=knows)),
+    }
     subject = pipeline(tmp_path, text, callees, servables)
     ask(subject, x=ONE, _parameters=given)
     return [dict(one.asked[0].parameters) for one in servables.values()]

@@ -337,7 +337,9 @@ def test_long_prompts_are_read_one_after_the_other_and_short_ones_between(though
     asked.finish()
 
     first = asked.first
-    assert first[4] < first[1] < first[2] < first[3], "a step reads four chunks, so some steps lie between"
+    assert first[4] < first[1] < first[2] < first[3], (
+        "a step reads four chunks, so some steps lie between"
+    )
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 4, 16])

@@ -153,7 +153,9 @@ def _sampling(given: dict[str, Any], base: Sampling, allowed: tuple[str, ...]) -
         if name not in allowed:
             raise InvalidInput(f"unknown parameter {name[:64]!r}", help=nearest(name, allowed))
         read = _stops(value) if field == "stop" else _number(name, value)
-        found[field] = min(found[field], read) if field in found else read  # names of one: the strictest
+        found[field] = (
+            min(found[field], read) if field in found else read
+        )  # names of one: the strictest
     return replace(base, **found)
 
 
