@@ -74,7 +74,7 @@ def test_typed_questions_find_their_passages(client):
         if not reply["grounded"]:
             assert reply["text"] == reply["passage"]
     drafts = sum(reply.found["grounded"] for reply in replies.values())
-    assert drafts >= len(QUESTIONS) // 3  # the model is of use, and not always replaced
+    assert drafts >= len(QUESTIONS) // 2  # the model is of use, and seldom replaced
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def alike(parts: Sequence[Part]) -> list[Part]:
 
 
 def by_grpc(specs: Iterable[ModelSpec]) -> frozenset[str]:
-    """Return the models that are asked over gRPC: sound that is answered in pieces has no place in JSON."""
+    """Return the models that are asked over gRPC: sound is larger in the JSON that asks for an answer in pieces."""
     return frozenset(
         spec.name for spec in specs if any(step.name == "decode_audio" for step in spec.preprocess)
     )
