@@ -54,14 +54,14 @@ _UNNAMED = """selector => [...document.querySelectorAll(selector)]
 
 
 class Shots:
-    """Where pictures go: ``$INFERD_SHOTS``, else a folder of this run."""
+    """Where pictures go: ``$SHOTS``, else a folder of this run."""
 
     def __init__(self):
         self.otherwise = Path("shots")
         self.taken = []
 
     def path(self, name):
-        folder = Path(os.environ.get("INFERD_SHOTS") or self.otherwise)
+        folder = Path(os.environ.get("SHOTS") or self.otherwise)
         folder.mkdir(parents=True, exist_ok=True)
         self.taken.append(folder / f"{name}.png")
         return self.taken[-1]
