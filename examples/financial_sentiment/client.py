@@ -219,7 +219,13 @@ def _write(client: Client, lines: Sequence[str], options: argparse.Namespace) ->
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file whole: whoever reads it meanwhile sees the old one or the new one."""
+    """Write a file whole: whoever reads it meanwhile sees the old one or the new one.
+
+    A device, a pipe or a link is written to, not replaced.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_text(text, encoding="utf-8")
+        return
     aside = path.with_name(f".{path.name}.partial")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)

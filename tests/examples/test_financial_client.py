@@ -21,3 +21,17 @@ def test_where_no_server_answers_it_is_said_once(command, tmp_path, capsys):
     assert status == 1
     assert printed.out == ""
     assert printed.err.count("is the server running?") == 1
+
+
+def test_a_file_is_replaced_and_a_link_is_written_through(tmp_path):
+    there, link = tmp_path / "there", tmp_path / "link"
+    there.write_text("old")
+    link.symlink_to(there)
+
+    client._replace(link, "new")
+
+    assert link.is_symlink()
+    assert there.read_text() == "new"
+    client._replace(there, "newer")
+    assert there.read_text() == "newer"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "there"]
