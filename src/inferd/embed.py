@@ -31,7 +31,7 @@ from inferd.control.pipeline.loader import Pipelines
 from inferd.control.sources import chosen
 from inferd.core.clock import monotonic
 from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest
-from inferd.core.message import Parameters, Request, Response, collected
+from inferd.core.message import Parameters, Request, Response, collected, completed
 from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, as_bytes
 from inferd.repository.spec import ModelSpec
@@ -220,7 +220,9 @@ class LoadedModel:
         if servable is None:
             raise InferdError(f"the model is {self._version.state}: {self._version.reason}")
         response = await servable(request)
-        response.outputs, response.chunks = await collected(response), None
+        if response.chunks is not None:
+            outputs = completed(await collected(response), self.signature, request.outputs)
+            response.outputs, response.chunks = outputs, None
         return response
 
     async def _answer(self, media: str, body: bytes, timeout: float | None) -> bytes:

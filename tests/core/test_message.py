@@ -3,8 +3,20 @@
 import asyncio
 
 import numpy as np
+import pytest
 
-from inferd.core.message import HIGH, NORMAL, Request, Response, Timings, collected, joined
+from inferd.core.errors import ModelFailed
+from inferd.core.message import (
+    HIGH,
+    NORMAL,
+    Request,
+    Response,
+    Timings,
+    collected,
+    completed,
+    joined,
+)
+from inferd.core.signature import Signature
 
 
 def test_a_request_that_says_nothing_waits_for_ever_with_normal_priority():
@@ -47,6 +59,34 @@ def test_pieces_are_joined_by_what_they_hold():
     assert whole["score"].tolist() == [0.25]
     assert whole["end"].tolist() == [True]
     assert joined([]) == {}
+
+
+SAID = Signature.from_json(
+    {
+        "outputs": [
+            {"name": "text", "dtype": "bytes", "shape": [-1]},
+            {"name": "starts", "dtype": "float32", "shape": [-1, -1]},
+            {"name": "seconds", "dtype": "float32", "shape": [-1]},
+        ]
+    }
+)
+
+
+def test_what_no_piece_held_is_empty():
+    seconds = np.array([0.5], np.float32)
+
+    whole = completed({"seconds": seconds}, SAID)
+
+    assert list(whole) == ["text", "starts", "seconds"]
+    assert whole["text"].tolist() == [b""]
+    assert whole["starts"].shape == (1, 0)
+    assert whole["seconds"] is seconds
+    assert list(completed({}, SAID, ["text"])) == ["text"]
+
+
+def test_a_number_that_no_piece_held_is_a_failure_of_the_model():
+    with pytest.raises(ModelFailed, match="without its output 'seconds'"):
+        completed({}, SAID)
 
 
 def test_a_streamed_answer_is_collected():

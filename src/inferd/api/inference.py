@@ -22,7 +22,7 @@ from inferd.codecs.registry import answered_as, json_codec, offloaded
 from inferd.codecs.simple import SimpleCodec
 from inferd.core.clock import Clock
 from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
-from inferd.core.message import Request, Response, Timings, collected
+from inferd.core.message import Request, Response, Timings, collected, completed
 from inferd.core.plan import BatchPlan
 from inferd.core.servable import answer_all
 from inferd.core.signature import Signature
@@ -150,7 +150,7 @@ class Inference:
         if decoded.inputs is None or version.servable is None:
             return await self._run_rows(version, call, decoded)
         response = await self.ask(version, call, decoded)
-        return await _outputs(response, decoded), response.timings
+        return await _outputs(response, decoded, version), response.timings
 
     async def ask(self, version: Version, call: Call, decoded: Decoded) -> Response:
         """Ask the version for a request that is one entry; its answer may be streamed.
@@ -258,7 +258,7 @@ class Inference:
             raise Unavailable(f"model {version.model!r} is {version.state}", retry_after=1.0)
         requests = [_entry(version, call, decoded, inputs) for inputs in decoded.rows or ()]
         responses = await answer_all(servable, requests, self._settings.rows_at_once)
-        return [await _outputs(r, decoded) for r in responses], _longest(responses)
+        return [await _outputs(r, decoded, version) for r in responses], _longest(responses)
 
 
 def _entry(version: Version, call: Call, decoded: Decoded, inputs: Tensors) -> Request:
@@ -306,10 +306,12 @@ def resolve(table: RouteTable, call: Call) -> Version:
     return table.resolve(name, number)
 
 
-async def _outputs(response: Response, decoded: Decoded) -> Tensors:
+async def _outputs(response: Response, decoded: Decoded, version: Version) -> Tensors:
     outputs = response.outputs
     if response.chunks is not None:
         outputs = await collected(response)
+    if version.streams and version.signature is not None:
+        outputs = completed(outputs, version.signature, decoded.outputs)
     if decoded.outputs is None:
         return outputs
     missing = [name for name in decoded.outputs if name not in outputs]

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inferd.core.tensor import Tensors, as_bytes
+from inferd.core.errors import ModelFailed
+from inferd.core.signature import Signature
+from inferd.core.tensor import BYTES, Tensors, as_bytes
 from inferd.core.trace import Trace
 
 Parameters = dict[str, str | int | float | bool]
@@ -116,6 +118,28 @@ def joined(chunks: Sequence[Tensors]) -> Tensors:
             whole[name] = np.concatenate(parts, axis=1)
         else:
             whole[name] = parts[-1]
+    return whole
+
+
+def completed(
+    outputs: Tensors, signature: Signature, wanted: Sequence[str] | None = None
+) -> Tensors:
+    """Return a streamed answer with what none of its pieces held: an empty text, a list of nothing.
+
+    ``wanted``: the outputs that count, ``None`` for all. Raises ``ModelFailed`` for an output of numbers that has to hold one.
+    """
+    whole: Tensors = {}
+    for spec in signature.outputs:
+        if wanted is not None and spec.name not in wanted:
+            continue
+        found = outputs.get(spec.name)
+        if found is None:
+            one = (1, *spec.shape[1:]) if signature.batched else spec.shape
+            shape = tuple(0 if size == -1 else size for size in one)
+            if 0 not in shape and spec.dtype is not BYTES:
+                raise ModelFailed(f"the model ended its answer without its output {spec.name!r}")
+            found = np.full(shape, b"" if spec.dtype is BYTES else 0, spec.dtype.numpy)
+        whole[spec.name] = found
     return whole
 
 
