@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(400)
 
 RATE = 50
 RETRIES = {
-    "maxAttempts": 5, "initialBackoff": "0.2s", "maxBackoff": "2s", "backoffMultiplier": 2,
+    "maxAttempts": 5, "initialBackoff": "1s", "maxBackoff": "4s", "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }  # fmt: skip
 """gRPC's own retry policy: NGINX never sends a call again that it has sent."""
