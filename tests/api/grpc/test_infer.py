@@ -1,3 +1,5 @@
+import json
+
 import grpc
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from tests.codecs.signatures import signature
 
 from inferd.api.settings import ApiSettings
 from inferd.core.clock import monotonic
+from inferd.core.errors import Unavailable
 from inferd.core.plan import BatchPlan
 from inferd.routing.table import LOADING
 
@@ -48,6 +51,32 @@ def test_a_model_that_loads_is_unavailable():
         ask(served, request(x=("FP32", X)))
 
     assert said["retry-after"] == "1"
+
+
+def test_grpcs_own_retry_policy_repeats_what_was_refused():
+    """A client repeats only a call that brought it no message, not even an empty one."""
+    asked = []
+
+    def first_refuses(x):
+        asked.append(len(x))
+        if len(asked) == 1:
+            raise Unavailable("not yet", retry_after=0.1)
+        return {"y": x * 2}
+
+    retries = {
+        "maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "0.1s", "backoffMultiplier": 1,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }  # fmt: skip
+    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": retries}]})
+    with Served(version(function=first_refuses)) as served:
+        served.channel.close()
+        served.channel = grpc.insecure_channel(
+            served.address, options=[("grpc.service_config", config)]
+        )
+        np.testing.assert_array_equal(ask(served, request(x=("FP32", X)))["y"], X * 2)
+
+        assert asked == [len(X), len(X)]
+        assert served.statuses() == [503, 200]
 
 
 def test_chosen_outputs_alone_are_answered():

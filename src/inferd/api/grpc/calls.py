@@ -124,6 +124,7 @@ class Calls:
             metadata = context.invocation_metadata()
             request = self.begin(rpc, id_of(metadata))
             call: Call = request.context
+            status: Status | None = None
             try:
                 self.admit(rpc, call, asked(metadata), request.received, context)
                 answer = await door(body, call)
@@ -131,7 +132,10 @@ class Calls:
                 self.gone(request)
                 raise
             except Exception as error:
-                self.refuse(context, request, error)
+                status = explain(error, call)
+            if status is not None:
+                self.failed(request)
+                await abort(context, status)
                 return b""
             trailing = [("x-request-id", call.id)]
             if call.timed and call.timings is not None:
@@ -143,17 +147,30 @@ class Calls:
         return handle
 
     def refuse(self, context: Context, request: HTTPRequest, error: Exception) -> None:
-        """Let a call end with the status of ``error`` when its handler returns."""
+        """Let a call of many messages end with the status of ``error`` when its handler returns."""
         conclude(context, explain(error, request.context))
         self.failed(request)
 
 
 def conclude(context: Context, status: Status) -> None:
-    """Set the status of a call. Aborting it would leave its frames, message and all, to the collector."""
+    """Set the status that a call has when its handler returns without a message."""
     code, details, metadata = status
     context.set_code(code)
     context.set_details(details)
     context.set_trailing_metadata(metadata)
+
+
+async def abort(context: Context, status: Status) -> None:
+    """End a call of one message without sending any: clients repeat only calls that brought nothing.
+
+    What the library raises is the context's own, and raised again by it once the handler returns; with its
+    traceback it would leave the frames, message and all, to the collector.
+    """
+    code, details, metadata = status
+    try:
+        await context.abort(code, details, metadata)
+    except grpc.aio.AbortError as ended:
+        ended.__traceback__ = ended.__context__ = None
 
 
 def id_of(metadata: Any) -> bytes | None:
