@@ -67,3 +67,19 @@ def test_a_server_whose_models_come_later_is_ready_without_any():
     assert patient.reasons() == []
     patient.draining = True
     assert patient.reasons() == ["the server is stopping"]
+
+
+def test_models_that_are_ready_first_do_not_make_a_starting_server_ready():
+    """Those of services may be in the table, and ready, before the others are in it at all."""
+    table = RouteTable()
+    table.put(version("far"))
+    readiness = Readiness(table)
+    readiness.starting = True
+    assert readiness.reasons() == ["the server is starting"]
+
+    here = loading(model="here")
+    table.put(here)
+    readiness.starting = False
+    assert readiness.reasons() == ["model 'here' version 1 is loading: measuring"]
+    here.state = READY
+    assert readiness.reasons() == []

@@ -16,6 +16,7 @@ from inferd.transport.message import HTTPRequest, HTTPResponse
 class Readiness:
     """The server's readiness; ``draining`` is set when it begins to stop.
 
+    ``starting`` is set while not all models are in the table yet: those that are may be ready alone.
     ``may_be_empty``: models come and go at a client's request, so having none is no failing.
     """
 
@@ -23,6 +24,7 @@ class Readiness:
         self._table = table
         self._may_be_empty = may_be_empty
         self._was_ready = False
+        self.starting = False
         self.draining = False
 
     def reasons(self) -> list[str]:
@@ -40,6 +42,8 @@ class Readiness:
             for v in versions
             if not v.ready
         ]
+        if self.starting and not reasons:
+            return ["the server is starting"]
         self._was_ready = not reasons
         return reasons
 

@@ -110,6 +110,7 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 async def start(server: Assembled) -> None:
     """Read, listen, load; raises the first failure once everything else has been tried."""
     server.state.lock()
+    server.readiness.starting = True
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, server.tracing.start)
     server.specs = await loop.run_in_executor(None, server.scan)
@@ -130,6 +131,7 @@ async def start(server: Assembled) -> None:
         log.error("a model cannot be served", reason=str(failure))
     if failures:
         raise failures[0]
+    server.readiness.starting = False
     if inherited:
         await server.listeners.start_data(server.data)
 
