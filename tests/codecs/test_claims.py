@@ -216,7 +216,7 @@ def predict_message(sig, shape=None, values=None):
                 tensor.tensor_shape.dim.add(size=size)
             tensor.ClearField("float_val")
             tensor.float_val.extend(values)
-    return message.SerializeToString()
+    return message.SerializeToString(deterministic=True)  # the order of a map differs by process
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -253,6 +253,9 @@ def test_any_message_is_read_or_refused(made, write, key, data):
         return
     orjson.dumps([decoded.parameters, decoded.form, decoded.id])
     for spec in sig.inputs:
-        array = decoded.inputs[spec.name]
+        array = decoded.inputs.get(spec.name)
+        if array is None:  # left out: its default is filled in later
+            assert spec.default is not None
+            continue
         assert array.dtype == spec.dtype.numpy
         assert all(w in (-1, n) for n, w in zip(array.shape, spec.shape, strict=True))
