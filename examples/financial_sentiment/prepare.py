@@ -68,9 +68,9 @@ def build(out: Path, cache: Path | None = None) -> Path:
     kit_page = sorted((HERE.parent / "kit" / "page").glob("*"))
     digest = kit.made_from(trained, SPACY, files=[*files, *kit_page, *copied])
     made = kit.kept("financial-sentiment", trained, lambda folder: _train(folder, cache), cache)
-    if kit.application(out, NAME, digest, lambda folder: _fill(folder, made, cache)):
-        shutil.copyfile(made / "evaluation.json", out / "evaluation.json")
-        (out / "headlines.jsonl").write_text(_samples(), encoding="utf-8")
+    kit.application(out, NAME, digest, lambda folder: _fill(folder, made, cache))
+    shutil.copyfile(made / "evaluation.json", out / "evaluation.json")
+    (out / "headlines.jsonl").write_text(_samples(), encoding="utf-8")
     print(evaluate.told(json.loads((out / "evaluation.json").read_text())), flush=True)
     return out
 

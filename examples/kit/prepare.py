@@ -26,8 +26,6 @@ from tqdm import tqdm
 from examples.kit.packages import default_cache
 
 Item = TypeVar("Item")
-LINKED = 1 << 20
-"""Bytes from which on a file that is put in place is a link where it can be."""
 
 
 @contextmanager
@@ -90,25 +88,11 @@ def _alone(where: Path) -> Iterator[None]:
 
 
 def place(source: Path, target: Path) -> None:
-    """Put a copy of a file or folder at ``target``; large files share their bytes where they can.
-
-    Not those beside an ONNX model (``.data``): such a file is refused where it has a second name.
-    """
+    """Put a copy of a file or folder at ``target``."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=_linked, dirs_exist_ok=True)
+        shutil.copytree(source, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
     else:
-        _linked(source, target)
-
-
-def _linked(source: str | Path, target: str | Path) -> None:
-    # Small files are for people to change; those of sources and of the cache must not change with them.
-    if Path(source).suffix == ".data" or Path(source).stat().st_size < LINKED:
-        shutil.copyfile(source, target)
-        return
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:
         shutil.copyfile(source, target)
 
 

@@ -12,22 +12,20 @@ its code is not used. What is up to date is left alone; the application appears 
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import shutil
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import onnxruntime
 
-from examples.kit.packages import Package, default_cache, fetch, member
+from examples.kit import prepare as kit
+from examples.kit.packages import Package, fetch, member
 from examples.ocr import sample
 
 HERE = Path(__file__).parent
 FILES = HERE / "files"
-STAMP = ".built"
+NAME = "ocr"
 
 WEIGHTS = Package(
     "rapidocr-onnxruntime",
@@ -60,41 +58,22 @@ NEEDED = {
 
 def build(out: Path, cache: Path | None = None) -> Path:
     """Bring ``out`` up to date and return it; raises ``SystemExit`` where something is missing."""
-    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
-    if missing:
-        raise SystemExit(
-            f"not installed: {', '.join(missing)}\nhelp: pip install {' '.join(missing)}"
-        )
-    wanted = stamp()
-    if _read(out / STAMP) == wanted and (out / "ocr").is_dir():
-        print(f"{out}: up to date", flush=True)
-        return out
-    cache = cache or default_cache()
-    weights, font = fetch(WEIGHTS, cache), fetch(FONT, cache)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / STAMP).unlink(missing_ok=True)
-    aside = out / ".ocr.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    _application(aside, weights)
-    shutil.rmtree(out / "ocr", ignore_errors=True)
-    aside.rename(out / "ocr")
-    _pictures(out, font)
-    (out / STAMP).write_text(wanted)
-    print(f"{out}: the application ocr and {len(sample.SIGNS)} pictures", flush=True)
+    kit.need(NEEDED)
+    sources = [HERE / "build.py", HERE / "sample.py", *FILES.rglob("*.py"), *FILES.rglob("*.yaml")]
+
+    def make(folder: Path) -> None:
+        weights, font = fetch(WEIGHTS, cache), fetch(FONT, cache)
+        _application(folder, weights)
+        _pictures(out, font)
+        print(f"{out}: the application {NAME} and {len(sample.SIGNS)} pictures", flush=True)
+
+    kit.application(out, NAME, kit.made_from(WEIGHTS, FONT, files=sources), make)
     return out
 
 
-def stamp() -> str:
-    """Return what the application is made from as one hash."""
-    made_of = hashlib.sha256(f"{WEIGHTS}{FONT}".encode())
-    sources = [HERE / "build.py", HERE / "sample.py", *FILES.rglob("*.py"), *FILES.rglob("*.yaml")]
-    for file in sorted(sources):
-        made_of.update(f"{file.relative_to(HERE)}\n".encode() + file.read_bytes())
-    return made_of.hexdigest()
-
-
 def _application(folder: Path, weights: Path) -> None:
-    shutil.copytree(FILES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(FILES, folder, ignore=without, dirs_exist_ok=True)
     for model, name in MODELS.items():
         artifact = folder / model / "1" / f"{model}.onnx"
         artifact.parent.mkdir()
@@ -113,19 +92,9 @@ def _pictures(out: Path, font: Path) -> None:
     (out / ".font.otf").unlink()
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Prepare the OCR application.")
-    parser.add_argument("--out", type=Path, default=Path(".ocr"), help="where to (.ocr)")
-    parser.add_argument("--cache", type=Path, help=f"where downloads are kept ({default_cache()})")
-    options = parser.parse_args(arguments)
+    options = kit.options("Prepare the OCR application.", ".ocr", arguments)
     out = build(options.out, options.cache)
     print("once it is served, on the port that it names:")
     print(

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from examples.kit import prepare
 from examples.kit.prepare import application, kept, made_from, place
 
 
@@ -121,14 +120,3 @@ def test_files_and_folders_are_put_in_place(tmp_path: Path) -> None:
 
     assert (tmp_path / "to" / "inner" / "a.txt").read_text() == "a"
     assert (tmp_path / "deep" / "b.txt").read_text() == "a"
-
-
-def test_only_large_files_share_their_bytes(tmp_path: Path) -> None:
-    (tmp_path / "small").write_bytes(b"a")
-    (tmp_path / "large").write_bytes(bytes(prepare.LINKED))
-
-    for name in ("small", "large"):
-        place(tmp_path / name, tmp_path / "to" / name)
-
-    assert not (tmp_path / "to" / "small").samefile(tmp_path / "small")
-    assert (tmp_path / "to" / "large").samefile(tmp_path / "large")

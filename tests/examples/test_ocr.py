@@ -92,7 +92,7 @@ def test_what_is_there_is_not_built_again(application: Path, capsys) -> None:
 def test_what_was_made_of_other_files_is_built_again(tmp_path: Path, application: Path) -> None:
     (tmp_path / "ocr").mkdir()
     (tmp_path / "ocr" / "old.py").write_text("")
-    (tmp_path / build.STAMP).write_text("another")
+    (tmp_path / ".ocr.built").write_text("another")
 
     build.build(tmp_path)
 

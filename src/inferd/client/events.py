@@ -16,9 +16,9 @@ from inferd.client.errors import error_in
 from inferd.client.result import Result, timings_of
 from inferd.client.wire import EVENTS, REQUEST_ID, Answer
 from inferd.codecs import json
-from inferd.codecs.values import depth_of, to_array
+from inferd.codecs.values import declared, depth_of, to_array
 from inferd.core.errors import InferdError, InvalidInput, Unavailable
-from inferd.core.signature import Signature, TensorSpec
+from inferd.core.signature import Signature
 from inferd.core.tensor import BYTES, Tensors
 
 MOST_BYTES = 64 << 20
@@ -118,24 +118,12 @@ class Pieces:
             for name, item in value.items():
                 spec = self._specs.get(name)
                 if spec is not None:
-                    outputs[name] = _declared(item, spec, batched=self._batched)
+                    outputs[name] = declared(item, spec, batched=self._batched)
                 elif not self._specs and name not in _NO_OUTPUTS:
                     outputs[name] = _undeclared(item, name)
         except InferdError as error:
             raise Unavailable(f"an event of the stream cannot be read: {error.message}") from None
         return outputs
-
-
-def _declared(item: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
-    """Return an output with the axes of an example; what else an event holds keeps its own."""
-    row = spec.shape[1:] if batched else spec.shape
-    depth = depth_of(item)
-    array = to_array(item, spec.dtype, depth, f"output {spec.name!r}")
-    if depth == 0:
-        return array.reshape((1,) * len(row))
-    if array.shape == (0,) and len(row) > 1:  # JSON does not say how long no rows are
-        return array.reshape((0, *(max(n, 0) for n in row[1:])))
-    return array
 
 
 def _undeclared(item: Any, name: str) -> np.ndarray:

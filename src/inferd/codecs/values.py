@@ -60,6 +60,22 @@ def depth_of(value: Any) -> int:
     return depth
 
 
+def declared(value: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
+    """Return the value of one example, as answers write it, with the axes that an output declares.
+
+    A bare value fills axes of one, and JSON does not say how long no rows are; any other value keeps its own
+    axes. Raises ``InvalidInput``.
+    """
+    row = spec.shape[1:] if batched else spec.shape
+    depth = depth_of(value)
+    array = to_array(value, spec.dtype, depth, f"output {spec.name!r}")
+    if depth == 0:
+        return array.reshape((1,) * len(row))
+    if array.shape == (0,) and len(row) > 1:
+        return array.reshape((0, *(max(n, 0) for n in row[1:])))
+    return array
+
+
 def to_array(value: Any, dtype: DType, rank: int, where: str) -> np.ndarray:
     """Return the array of ``rank`` axes that nested lists ``value`` hold.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inferd.core.signature import Signature, TensorSpec
-from inferd.core.tensor import BYTES, Tensors, as_bytes
+from inferd.core.tensor import BYTES, Tensors, as_bytes, lone
 
 BODY = "body"
 CONTENT_TYPE = "content_type"
@@ -46,17 +46,10 @@ def _names(specs: tuple[TensorSpec, ...]) -> tuple[tuple[str, str | None], ...]:
     return tuple((s.name, s.content) for s in specs)
 
 
-def one(value: bytes) -> np.ndarray:
-    """Return the tensor of one example that is ``value``."""
-    array = np.empty(1, object)
-    array[0] = value
-    return array
-
-
 def request(body: bytes, content_type: str, accept: str) -> Tensors:
     """Return the inputs of one request."""
     return {
-        BODY: one(body), CONTENT_TYPE: one(content_type.encode()), ACCEPT: one(accept.encode()),
+        BODY: lone(body), CONTENT_TYPE: lone(content_type.encode()), ACCEPT: lone(accept.encode()),
     }  # fmt: skip
 
 

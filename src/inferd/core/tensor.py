@@ -113,6 +113,13 @@ def as_bytes(element: object) -> bytes:
     raise InvalidInput(f"a BYTES element must be text or bytes, not {type(element).__name__}")
 
 
+def lone(element: bytes) -> np.ndarray:
+    """Return a BYTES tensor of one element."""
+    array = np.empty(1, object)
+    array[0] = element
+    return array
+
+
 def uneven(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Return rows of unequal shapes as one column: an object array that holds an array for each.
 

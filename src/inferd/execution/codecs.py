@@ -26,7 +26,7 @@ from inferd.codecs.registry import decoder, encoder
 from inferd.core.errors import DeadlineExceeded, InferdError
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
-from inferd.core.tensor import Tensors
+from inferd.core.tensor import Tensors, lone
 from inferd.execution.blocks import Block, each
 from inferd.execution.frames import FAILED, OK, Outcome
 
@@ -35,9 +35,7 @@ REMEMBERED = 64
 
 def text(value: Any) -> np.ndarray:
     """Return JSON as a BYTES tensor of one element."""
-    out = np.empty(1, dtype=object)
-    out[0] = orjson.dumps(value)
-    return out
+    return lone(orjson.dumps(value))
 
 
 def pack(tensors: Tensors | list[Tensors]) -> Tensors:

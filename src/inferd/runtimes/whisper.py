@@ -23,7 +23,7 @@ from inferd.core.errors import ModelFileError, nearest
 from inferd.core.message import Parameters
 from inferd.core.runtime import Engine, Options, Step
 from inferd.core.signature import Signature, TensorSpec
-from inferd.core.tensor import BYTES, FP32, Tensors
+from inferd.core.tensor import BYTES, FP32, Tensors, lone
 from inferd.runtimes.generate import answered
 from inferd.runtimes.signatures import reconcile
 from inferd.runtimes.whisper_parameters import Settings, Wanted, check_language, checked
@@ -207,8 +207,8 @@ class Transcription:
         none, no_times = np.empty((1, 0), object), np.empty((1, 0), np.float32)
         language = self.tokenizer.language_code if self.tokenizer else self._named_language()
         return {
-            "text": _bytes(""), "segments": none, "starts": no_times, "ends": no_times,
-            "language": _bytes(language), "duration": _row(len(self.audio) / RATE),
+            "text": lone(b""), "segments": none, "starts": no_times, "ends": no_times,
+            "language": lone(language.encode()), "duration": _row(len(self.audio) / RATE),
             "progress": _row(0.0),
         }  # fmt: skip
 
@@ -222,8 +222,8 @@ class Transcription:
             return
         end = offset + segment.end
         yield {
-            "text": _bytes(text if self.said else text.lstrip()),
-            "segments": _bytes(text.strip())[None],
+            "text": lone((text if self.said else text.lstrip()).encode()),
+            "segments": lone(text.strip().encode())[None],
             "starts": _row(offset + segment.start)[None], "ends": _row(end)[None],
             "progress": _row(min(1.0, end * RATE / len(self.audio))),
         }  # fmt: skip
@@ -289,9 +289,3 @@ class Transcription:
 
 def _row(value: float) -> np.ndarray:
     return np.array([value], np.float32)
-
-
-def _bytes(text: str) -> np.ndarray:
-    out = np.empty(1, object)
-    out[0] = text.encode()
-    return out

@@ -14,7 +14,7 @@ import numpy as np
 
 from inferd.codecs import json
 from inferd.codecs.refusals import explained
-from inferd.codecs.values import depth_of, to_array
+from inferd.codecs.values import declared
 from inferd.core.errors import KINDS, InferdError, InvalidInput, ModelFailed, Unsupported, from_kind
 from inferd.core.message import Parameters
 from inferd.core.signature import Signature, TensorSpec
@@ -95,17 +95,12 @@ def said(value: dict[str, Any]) -> Said:
 
 
 def _array(value: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
-    row = spec.shape[1:] if batched else spec.shape
-    where = f"output {spec.name!r}"
-    depth = depth_of(value)
-    array = to_array(value, spec.dtype, depth, where)
-    if depth == 0:  # a bare value fills axes of one
-        array = array.reshape((1,) * len(row))
-    elif array.ndim != len(row):
+    axes = len(spec.shape) - batched
+    array = declared(value, spec, batched=batched)
+    if array.ndim != axes:
         if array.size:
-            raise InvalidInput(f"{where} has {array.ndim} axes, not {len(row)}")
-        # JSON does not say how long no rows are
-        array = array.reshape((0, *(max(n, 0) for n in row[1:]))) if row else array
+            raise InvalidInput(f"output {spec.name!r} has {array.ndim} axes, not {axes}")
+        array = array.reshape((0,) * axes) if axes else array
     return array[np.newaxis] if batched else array
 
 

@@ -18,7 +18,7 @@ from inferd.codecs import json
 from inferd.codecs.generation import COMPLETION_TOKENS, FINISH, PROMPT_TOKENS, STOP
 from inferd.codecs.refusals import CLASSES, refusal
 from inferd.core.errors import InferdError, InvalidInput, ModelFailed
-from inferd.core.tensor import Tensors
+from inferd.core.tensor import Tensors, lone
 from inferd.routing.remote.openai_ask import TEXT
 
 DONE = b"[DONE]"
@@ -75,7 +75,7 @@ class Reply:
             return None
         if not self._counted:
             self._completion += 1  # a piece is a token, as far as is known
-        return self._chosen({TEXT: _bytes(text)})
+        return self._chosen({TEXT: lone(text.encode("utf-8", "replace"))})
 
     def _choice(self, choice: Any) -> str:
         if not isinstance(choice, dict) or choice.get("index") not in (0, None):
@@ -98,8 +98,8 @@ class Reply:
         """Return the last piece: why it ended, and the counts."""
         return self._chosen(
             {
-                TEXT: _bytes(""),
-                FINISH: _bytes(self._reason or STOP),
+                TEXT: lone(b""),
+                FINISH: lone((self._reason or STOP).encode("utf-8", "replace")),
                 PROMPT_TOKENS: np.array([self._prompt], np.int64),
                 COMPLETION_TOKENS: np.array([self._completion], np.int64),
             }
@@ -113,12 +113,6 @@ class Reply:
 def _number(usage: Any, name: str) -> int | None:
     value = usage.get(name) if isinstance(usage, dict) else None
     return value if isinstance(value, int) and 0 <= value < 1 << 62 else None
-
-
-def _bytes(text: str) -> np.ndarray:
-    array = np.empty(1, object)
-    array[0] = text.encode("utf-8", "replace")
-    return array
 
 
 # -- refusals ------------------------------------------------------------------------------------------

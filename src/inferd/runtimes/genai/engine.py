@@ -19,7 +19,7 @@ from inferd.core.errors import InferdError, InvalidInput
 from inferd.core.message import Parameters
 from inferd.core.runtime import Step
 from inferd.core.stops import StopCutter
-from inferd.core.tensor import Tensors
+from inferd.core.tensor import Tensors, lone
 from inferd.runtimes.genai.cache import LEAST
 from inferd.runtimes.genai.decoder import Decoder
 from inferd.runtimes.genai.parameters import Limits, read_sampling
@@ -216,7 +216,7 @@ class GenaiEngine:
             return self._over(sequence, text + sequence.cutter.end(), b"length")
         if not text:
             return None
-        piece = {"text": _bytes(text.encode()), "completion_tokens": _number(sequence.said)}
+        piece = {"text": lone(text.encode()), "completion_tokens": _number(sequence.said)}
         if not sequence.told:
             sequence.told = True
             piece["prompt_tokens"] = _number(len(sequence.prompt))
@@ -226,8 +226,8 @@ class GenaiEngine:
         return (
             sequence.key,
             {
-                "text": _bytes(text.encode()),
-                "finish_reason": _bytes(reason),
+                "text": lone(text.encode()),
+                "finish_reason": lone(reason),
                 "prompt_tokens": _number(len(sequence.prompt)),
                 "completion_tokens": _number(sequence.said),
             },
@@ -282,12 +282,6 @@ def _chunk(most: int, left: int) -> int:
     if 0 < rest < LEAST:
         taken = taken - (LEAST - rest) if taken >= 2 * LEAST else left
     return taken
-
-
-def _bytes(data: bytes) -> np.ndarray:
-    array = np.empty(1, object)
-    array[0] = data
-    return array
 
 
 def _number(value: int) -> np.ndarray:

@@ -25,10 +25,6 @@ class Sampler:
         self._counts = bool(sampling.presence_penalty or sampling.frequency_penalty)
         seed = sampling.seed
         self._chance = np.random.default_rng(None if seed is None else seed % (1 << 64))
-        self.plain = not (
-            sampling.temperature or self._counts or sampling.min_tokens
-            or sampling.repetition_penalty != 1
-        )  # fmt: skip
 
     def next(self, logits: np.ndarray, said: int) -> int:
         """Return the next token. ``said``: how many were generated before. Raises ``ModelFailed``."""
