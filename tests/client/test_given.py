@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,13 @@ ONE = signature([("x", "INT64", [-1, 1])])
 TEXT = signature([("t", "BYTES", [-1])])
 PAIR = signature([("age", "INT64", [-1, 1]), ("city", "BYTES", [-1])])
 FIXED = signature([("g", "FP64", [2, 3])], [("y", "FP64", [2])], batched=False)
+SPARED = signature(
+    [
+        ("scale", "FP32", [-1], {"default": 1}),
+        ("x", "FP32", [-1, 4]),
+        ("n", "INT8", [-1], {"default": 2}),
+    ]
+)
 NOTHING = Signature((), ())
 
 
@@ -60,6 +68,14 @@ def test_the_rank_says_whether_it_is_an_example_or_a_batch(sig, value, shape, si
     assert array.shape == shape
     assert found is single
     assert array.dtype == sig.inputs[0].dtype.numpy
+
+
+def test_a_value_without_a_name_is_for_the_only_input_that_has_no_default():
+    given = to_tensors([1, 2, 3, 4], SPARED)
+    table = to_tensors(pd.DataFrame(np.ones((2, 4))), SPARED)
+
+    assert list(given.tensors) == ["x"] and given.single
+    assert table.tensors["x"].shape == (2, 4)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ logger = logging.getLogger("inferd.api")
 
 STATUS: dict[str, int] = {
     "invalid_input": 400,
+    "invalid_parameter": 400,
     "length_required": 411,
     "too_large": 413,
     "unsupported_media": 415,

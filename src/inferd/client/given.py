@@ -1,7 +1,7 @@
 """What a caller gives, as the tensors of a request.
 
-Inputs are ``{name: value}``, one value for a model of one input, a list of ``{name: value}`` (a
-batch), or a pandas DataFrame. Each value becomes an array of its input's datatype under the rules of
+Inputs are ``{name: value}``, one value for the only input (or the only one without a default), a list of
+``{name: value}`` (a batch), or a pandas DataFrame. Each value becomes an array of its input's datatype under the rules of
 the simple dialect: strictly, nothing rounded or cut. The rank of an array, against the rank of an
 example in the model's signature, says whether it is one example (it is given a batch axis of one,
 and the answer loses it) or a batch. A pandas column is always a batch.
@@ -47,14 +47,14 @@ def to_tensors(inputs: Any, signature: Signature) -> Given:
         return _named(inputs, signature)
     if _is_rows(inputs):
         return _rows(inputs, signature)
-    names = [spec.name for spec in signature.inputs]
-    if len(names) != 1:
-        listed = ", ".join(map(repr, names))
+    lone = signature.lone
+    if lone is None:
+        listed = ", ".join(repr(spec.name) for spec in signature.inputs)
         raise InvalidInput(
-            f"the model takes {len(names)} inputs; one value without a name was given",
+            f"the model takes {len(signature.inputs)} inputs; one value without a name was given",
             help=f"give {{name: value}} with {listed}",
         )
-    return _named({names[0]: inputs}, signature)
+    return _named({lone.name: inputs}, signature)
 
 
 def array_of(value: Any, spec: TensorSpec) -> np.ndarray:
@@ -228,7 +228,7 @@ def _frame(frame: Any, signature: Signature) -> Given:
     if sorted(names) == sorted(wanted):
         by_name = {name: frame.iloc[:, i] for i, name in enumerate(names)}
         return _named(by_name, signature)._replace(index=frame.index)
-    lone = signature.inputs[0] if len(wanted) == 1 else None
+    lone = signature.lone
     if lone is not None and len(lone.shape) == 2:
         array = array_of(matrix(frame), lone)
         check_shape(array.shape, lone.shape, lone, "the table")

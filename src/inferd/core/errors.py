@@ -4,6 +4,7 @@
 
     InferdError
     |- InvalidInput          the request is wrong (kind "invalid_input")
+    |  |- InvalidParameter   ... in one of its parameters
     |  |- TooLarge           ... over a limit of size
     |  |- LengthRequired     ... with a body of unsaid length
     |  |- UnsupportedMedia   ... in a content type the model does not take
@@ -58,6 +59,12 @@ class InvalidInput(InferdError):
     """The request does not fit the model's signature or the protocol."""
 
     kind = "invalid_input"
+
+
+class InvalidParameter(InvalidInput):
+    """One of the request's parameters is unknown, or has a value that the model does not take."""
+
+    kind = "invalid_parameter"
 
 
 class TooLarge(InvalidInput):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from inferd.core.errors import InvalidInput, ModelFailed, ModelFileError
+from inferd.core.errors import InvalidParameter, ModelFailed, ModelFileError
 from inferd.core.message import Parameters
 from inferd.core.signature import TensorSpec
 from inferd.core.tensor import Tensors
@@ -81,7 +81,7 @@ class Call:
         )
 
     def chunks(self, tensors: Tensors, parameters: Parameters) -> Iterator[Any]:
-        """Return the generator of one row; raises ``InvalidInput`` for a parameter of a wrong kind."""
+        """Return the generator of one row; raises ``InvalidParameter`` for one of a wrong kind."""
         (part,) = self.parts(tensors)
         args, given = self._arguments(part)
         for name, default in self.asked.items():
@@ -129,7 +129,7 @@ class Call:
 
 
 def fitting(name: str, value: Any, default: Any) -> Any:
-    """Return a request's parameter in the kind of its default; raises ``InvalidInput``."""
+    """Return a request's parameter in the kind of its default; raises ``InvalidParameter``."""
     kind = type(default)
     if kind not in _KINDS or type(value) is kind:
         return value
@@ -137,4 +137,4 @@ def fitting(name: str, value: Any, default: Any) -> Any:
         return float(value)
     if kind is int and type(value) is float and value.is_integer():
         return int(value)
-    raise InvalidInput(f"parameter {name!r} must be {_KINDS[kind]}, got {value!r:.60}")
+    raise InvalidParameter(f"parameter {name!r} must be {_KINDS[kind]}, got {value!r:.60}")

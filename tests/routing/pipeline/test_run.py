@@ -24,6 +24,7 @@ from inferd.core.errors import (
     DeadlineExceeded,
     InferdError,
     InvalidInput,
+    InvalidParameter,
     ModelFailed,
     Overloaded,
     Unavailable,
@@ -609,6 +610,25 @@ def test_a_parameter_that_no_step_takes_is_refused_where_all_say_what_they_take(
     assert "unknown parameter 'haet'" in str(refused(b, b)) and "'heat'" in refused(b, b).help
     assert refused(model(*ROW), b) is not None, "who does not stream takes none"
     assert refused(a, b) is None and refused(model(*ROW), model(*ROW)) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "told"),
+    [("", {"heat": 99}, InvalidParameter), ("heat: 99", {}, ModelFailed),
+     ("heat: 99", {"most": 1}, InvalidParameter)],
+    ids=["the client's", "the file's", "one of both"],
+)  # fmt: skip
+def test_a_parameter_that_a_later_step_refuses_is_the_fault_of_who_gave_it(
+    tmp_path, own, given, told
+):
+    text = CHAIN.replace("model: b,", f"model: b, parameters: {{{own}}},") if own else CHAIN
+    servables = {"a": Plain(plus(1)), "b": Plain(InvalidParameter("heat must be under 2"))}
+    later = replace(model(*ROW), streams=True)
+    subject = pipeline(tmp_path, text, {"a": model(*ROW), "b": later}, servables)
+
+    with pytest.raises(InferdError, match="step 'b': heat must be under 2") as caught:
+        ask(subject, x=ONE, _parameters=given)
+    assert type(caught.value) is told
 
 
 def test_what_a_request_leaves_out_is_its_default_for_every_row(tmp_path):

@@ -26,6 +26,7 @@ _CODE = grpc.StatusCode
 
 STATUS: dict[str, grpc.StatusCode] = {
     "invalid_input": _CODE.INVALID_ARGUMENT,
+    "invalid_parameter": _CODE.INVALID_ARGUMENT,
     "length_required": _CODE.INVALID_ARGUMENT,
     "too_large": _CODE.INVALID_ARGUMENT,
     "unsupported_media": _CODE.INVALID_ARGUMENT,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from inferd.core.clock import Clock, monotonic
-from inferd.core.errors import InferdError, InvalidInput, nearest
+from inferd.core.errors import InferdError, InvalidParameter, nearest
 from inferd.core.message import ADMITTED, Parameters, Request, Response, Timings
 from inferd.core.servable import Promise, Servable, answer_all
 from inferd.core.tensor import Tensors
@@ -219,12 +219,12 @@ class _Row:
 
 
 def _check(given: Parameters, known: tuple[str, ...] | None) -> None:
-    """Refuse a parameter that no step would be given. Raises ``InvalidInput``."""
+    """Refuse a parameter that no step would be given. Raises ``InvalidParameter``."""
     if known is None:
         return
     for name in given:
         if name not in known:
-            raise InvalidInput(f"unknown parameter {name[:64]!r}", help=nearest(name, known))
+            raise InvalidParameter(f"unknown parameter {name[:64]!r}", help=nearest(name, known))
 
 
 def _asked(request: Request, *, pieces: bool) -> Asked:

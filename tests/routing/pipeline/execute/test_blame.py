@@ -7,6 +7,7 @@ from inferd.core.errors import (
     DeadlineExceeded,
     InferdError,
     InvalidInput,
+    InvalidParameter,
     ModelFailed,
     NotAllowed,
     NotFound,
@@ -16,7 +17,7 @@ from inferd.core.errors import (
     Unavailable,
     Unsupported,
 )
-from inferd.routing.pipeline.execute.blame import blamed, falls_back
+from inferd.routing.pipeline.execute.blame import at_fault, blamed, falls_back
 
 KINDS = [
     (Overloaded, Overloaded), (Unavailable, Unavailable), (DeadlineExceeded, DeadlineExceeded),
@@ -54,6 +55,12 @@ def test_an_error_nobody_foresaw_tells_nothing_of_itself():
     assert type(error) is ModelFailed
     assert "secret" not in str(error)
     assert "'asr'" in error.message
+
+
+@pytest.mark.parametrize(("inputs", "parameters"), [(True, False), (False, True)])
+def test_parameters_and_inputs_are_blamed_apart(inputs, parameters):
+    assert at_fault(InvalidInput("no"), inputs=inputs, parameters=parameters) is inputs
+    assert at_fault(InvalidParameter("no"), inputs=inputs, parameters=parameters) is parameters
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Whose fault it is when a step fails, and what its caller is told. Pure.
 
 Every error of a step names the step. What a step calls invalid is the client's fault only where the
-client's own inputs feed it; otherwise an earlier step gave it what it cannot use.
+client's own inputs feed it; otherwise an earlier step gave it what it cannot use. A parameter is the
+client's wherever it is used, unless the step asks with its own alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from inferd.core.errors import (
     DeadlineExceeded,
     InferdError,
     InvalidInput,
+    InvalidParameter,
     ModelFailed,
     NotAllowed,
     NotFound,
@@ -25,7 +27,10 @@ _KEPT = (Overloaded, Unavailable, DeadlineExceeded, Cancelled, ModelFailed, Quar
 def blamed(
     step: str, error: Exception, *, from_request: bool, fallback: bool = False
 ) -> InferdError:
-    """Return the error of a request whose ``step`` failed with ``error``; ``fallback``: and so did that."""
+    """Return the error of a request whose ``step`` failed with ``error``; ``fallback``: and so did that.
+
+    ``from_request``: the client is to blame where ``error`` is about what the step was given (``at_fault``).
+    """
     if not isinstance(error, InferdError):
         return ModelFailed(
             f"step {step!r}: it failed in a way that was not foreseen",
@@ -52,6 +57,14 @@ def _kind(error: InferdError, *, from_request: bool) -> type[InferdError]:
     if isinstance(error, (NotFound, NotAllowed)):
         return Unavailable  # the pipeline is there and allowed; what it is made of is not
     return InferdError if type(error) is InferdError else ModelFailed
+
+
+def at_fault(error: Exception, *, inputs: bool, parameters: bool) -> bool:
+    """Return whether what a step calls invalid comes from the client.
+
+    ``inputs``, ``parameters``: whether those that the step was given are, in part, the request's own.
+    """
+    return parameters if isinstance(error, InvalidParameter) else inputs
 
 
 def falls_back(error: Exception, *, from_request: bool, late: bool) -> bool:

@@ -17,7 +17,7 @@ from inferd.core.servable import Servable
 from inferd.core.tensor import Tensors
 from inferd.core.trace import Trace
 from inferd.routing.pipeline.execute.ask import Ask, Terms
-from inferd.routing.pipeline.execute.blame import blamed, falls_back
+from inferd.routing.pipeline.execute.blame import at_fault, blamed, falls_back
 from inferd.routing.pipeline.execute.mapped import Mapped, work
 from inferd.routing.pipeline.execute.values import Values, fitted, found, lowered, repeated, taken
 from inferd.routing.pipeline.execute.wiring import Line
@@ -213,11 +213,10 @@ class StepRun:
                 request_id=self._terms.id if self._terms is not None else "",
             )  # fmt: skip
         late = way.now() >= way.deadline
-        named = blamed(
-            line.name, error, from_request=node.from_request, fallback=self.name != line.name
-        )
+        theirs = at_fault(error, inputs=node.from_request, parameters=self._told_how())
+        named = blamed(line.name, error, from_request=theirs, fallback=self.name != line.name)
         again = node.spec.fallback is not None and self.name == line.name and falls_back(
-            error, from_request=node.from_request, late=late
+            error, from_request=theirs, late=late
         )  # fmt: skip
         self._close()
         way.told(self, None, named.kind)
@@ -227,6 +226,11 @@ class StepRun:
             way.ended(self, self._values())
         else:
             self._again(line.other.model, line.other.version)
+
+    def _told_how(self) -> bool:
+        """Whether it was asked with parameters of the request."""
+        terms = self._terms
+        return terms is not None and any(n not in self.line.parameters for n in terms.parameters)
 
     def _values(self) -> list[np.ndarray]:
         """Return the values of the fallback."""
