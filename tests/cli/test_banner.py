@@ -51,6 +51,15 @@ CASES = {
 }
 
 
+def test_the_call_leaves_out_what_is_the_default():
+    text = TensorSpec("text", BYTES, (-1,), content="text", default="")
+    served = version(text, TensorSpec("k", INT64, (-1,), default=5))
+
+    _, _, body = sent(sample_curl(served, URL))
+
+    assert json.loads(body) == {"data": {"text": "hello world"}}
+
+
 @pytest.mark.parametrize("inputs", CASES.values(), ids=CASES)
 def test_the_call_carries_a_body_that_fits_the_signature(inputs):
     served = version(*inputs)

@@ -6,6 +6,7 @@ import contextlib
 import numpy as np
 import pytest
 from tests.routing.remote.asking import request, run, spec_of
+from tests.routing.remote.engines import Engine
 from tests.routing.remote.peers import METADATA, OTHER, answer, replicas
 
 from inferd.api.health import Readiness
@@ -14,6 +15,7 @@ from inferd.control.services import Services, local
 from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
 from inferd.core.tensor import FP64
 from inferd.repository.spec import ModelSpec
+from inferd.routing.remote.spec import EMBED, OPENAI
 from inferd.routing.table import LOADING, READY, RouteTable
 
 
@@ -198,6 +200,26 @@ def test_what_has_not_changed_is_not_replaced(monkeypatch):
             await asyncio.sleep(0.4)
             assert table.find("work") is version
             assert table.generation == generation
+
+    run(main())
+
+
+class Loading(Engine):
+    """Loads its model before the first vector."""
+
+    async def be_good(self, head, body, writer):
+        await asyncio.sleep(0.5)
+        return await super().be_good(head, body, writer)
+
+
+def test_an_engine_has_time_to_load_its_model(monkeypatch):
+    monkeypatch.setattr(services_module, "ASK_SECONDS", 0.25)
+
+    async def main():
+        async with replicas(Loading()) as (engine,):
+            async with running(f"{engine.url}/v1", protocol=OPENAI, task=EMBED) as table:
+                await until(lambda: table.find("work").ready)
+                assert table.find("work").signature.output("embedding").shape == (-1, 3)
 
     run(main())
 

@@ -225,3 +225,29 @@ def test_steps_are_counted_those_that_failed_too():
     made.until(lambda: 2 in made.ends)
     assert made.loop.steps == 6
     made.loop.stop()
+
+
+class Stepping(Counting):
+    """Steps for as long as the test wants."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def step(self):
+        self.begun.set()
+        assert self.go_on.wait(10)
+        return super().step()
+
+
+def test_who_stops_it_waits_for_the_step_that_is_under_way_and_hears_no_more():
+    made = Subject(Stepping())
+    made.add(1)
+    assert made.engine.begun.wait(10)
+
+    assert not made.loop.stop(0.01)
+    made.engine.go_on.set()
+    assert made.loop.stop(10)
+
+    assert made.pieces == made.ends == {}
+    assert made.engine.cancelled == [1]

@@ -1,15 +1,12 @@
 """Golden requests: samples are read as a client would send them; made ones fit any signature."""
 
-import io
-
-import numpy as np
 import pytest
 
 from inferd.core.errors import ModelFileError
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
 from inferd.execution import golden
-from inferd.execution.golden import MAX_SAMPLES, golden_samples, made_from, png
+from inferd.execution.golden import MAX_SAMPLES, golden_samples, made_from
 from inferd.scheduling.validate import Validator
 
 SIGNATURE = Signature.from_json({
@@ -71,14 +68,6 @@ def test_a_made_request_fits_its_signature(dtype, shape, batched):
     assert validator.layout(made_from(signature)).rows == 1
     first, second = made_from(signature)["x"], made_from(signature)["x"]
     assert first.tolist() == second.tolist()
-
-
-def test_the_image_can_be_read():
-    image = pytest.importorskip("PIL.Image")
-    picture = image.open(io.BytesIO(png(5, 3)))
-
-    assert picture.size == (5, 3)
-    assert np.asarray(picture).shape == (3, 5, 3)
 
 
 OPTIONAL = Signature.from_json({

@@ -72,6 +72,15 @@ def test_a_directory_is_left_out(folder: Path) -> None:
     assert "flat" in left_out(folder)["inner.js"]
 
 
+def test_what_cannot_be_looked_at_is_left_out(folder: Path) -> None:
+    (folder / "a.txt").symlink_to("x" * 300)
+
+    found = read_page(folder)
+
+    assert list(found.files) == ["index.html"]
+    assert "cannot be read" in dict(found.left_out)["a.txt"]
+
+
 def test_a_link_out_of_the_page_is_left_out(folder: Path) -> None:
     (folder.parent / "secret.txt").write_text("secret")
     (folder / "a.txt").symlink_to(folder.parent / "secret.txt")

@@ -13,12 +13,14 @@ class Formats:
     """Formats of one letter: content ``x`` is ONNX, ``t`` torch, anything else broken."""
 
     endings = frozenset({".onnx", ".pth", ".py"})
-    markers = frozenset({"network.bin"})
     tasks = {"torch": "classify"}
     runtimes = ("onnx", "torch", "python", "sagemaker")
 
     def __init__(self):
         self.asked = []
+
+    def marks(self, file):
+        return file.name == "network.bin" and file.is_file() and file.read_text() == "x"
 
     def detect(self, artifact, *, model, runtime, options):
         self.asked.append((artifact.name, model, runtime, dict(options)))
@@ -326,6 +328,14 @@ def test_a_directory_may_be_the_artifact_as_a_whole(tree):
 
     assert spec.artifact == root / "m" / "1"
     assert scan([root / "m" / "1"], Formats())[0].artifact == spec.artifact
+
+
+def test_a_file_of_such_a_name_and_other_content_marks_nothing(tree):
+    root = tree({"m/1/network.bin": "y", "m/1/other.onnx": "x"})
+
+    assert one(root).artifact == root / "m" / "1" / "other.onnx"
+    with pytest.raises(ModelFileError, match=r"network\.bin: is broken"):
+        one(root / "m" / "1" / "network.bin")
 
 
 def test_the_file_that_marks_a_directory_means_the_directory(tree, monkeypatch):

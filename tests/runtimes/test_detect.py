@@ -379,3 +379,15 @@ def test_a_directory_of_another_kind_is_refused(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"\x06\0\0\0\x0f\0TransformerSpec\0")
 
     assert "is not that of a Whisper model" in refusal(tmp_path).message
+
+
+def test_a_marker_is_one_by_name_and_content(tmp_path):
+    marks, file = Detector().marks, tmp_path / "model.bin"
+    assert not marks(file)
+    file.write_bytes(b"\x06\0\0\0\x0c\0WhisperSpec\0\x03\0\0\0")
+    assert marks(file)
+    assert not marks(file.rename(tmp_path / "other.bin"))
+    file.write_bytes(b"\0" * 64)  # the weights of another model
+    assert not marks(file)
+    assert not marks(tmp_path / "x\0")
+    assert not marks(tmp_path)

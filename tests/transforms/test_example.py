@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.transforms.chains import TAGGER, chain, signature, spec
 
 from inferd.transforms.chain import Chain
+from inferd.transforms.example import png
 
 OUT = spec("y", "float32", -1, 3)
 TABLE = signature(spec("x", "float32", -1, 4), OUT)
@@ -82,3 +84,11 @@ def test_it_is_as_the_external_signature_says() -> None:
 
     assert request.shape == (1,)
     assert request[0].startswith(b"\x89PNG")
+
+
+def test_the_made_picture_can_be_read():
+    image = pytest.importorskip("PIL.Image")
+    picture = image.open(io.BytesIO(png(height=3, width=5)))
+
+    assert picture.size == (5, 3) and picture.mode == "RGB"
+    assert np.asarray(picture).shape == (3, 5, 3)

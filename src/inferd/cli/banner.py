@@ -15,6 +15,7 @@ import numpy as np
 
 from inferd.codecs.json import dumps
 from inferd.codecs.results import encode_request
+from inferd.core.defaults import default_of
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, Tensors, as_bytes
 from inferd.execution.golden import made_from
@@ -123,7 +124,7 @@ def sample_curl(
     assert signature is not None
     url = shlex.quote(f"{data_url}/models/{quote(version.model, safe='')}/predict")
     curl = f"curl -sS --unix-socket {shlex.quote(socket)} {url}" if socket else f"curl -sS {url}"
-    inputs = sample or made_from(signature)
+    inputs = _needed(sample or made_from(signature), signature)
     first = signature.inputs[0] if len(signature.inputs) == 1 else None
     if first is not None and first.content == "audio":
         return f"{_SILENCE} | {curl} -H 'Content-Type: audio/wav' --data-binary @-"
@@ -142,13 +143,25 @@ def sample_curl(
     return f"python3 -c {shlex.quote(_program(inputs, signature))} | {curl} {header} -d @-"
 
 
+def _needed(inputs: Tensors, signature: Signature) -> Tensors:
+    """Return the inputs of one example without those that say what is the default anyway."""
+
+    def told(spec: TensorSpec) -> bool:
+        array, usual = inputs[spec.name], default_of(spec, batched=signature.batched)
+        return usual is None or not np.array_equal(array[0] if signature.batched else array, usual)
+
+    return {
+        s.name: inputs[s.name] for s in signature.inputs if s.name in inputs and told(s)
+    } or inputs
+
+
 def _program(inputs: Tensors, signature: Signature) -> str:
     """Return Python that prints a body too long to be written out."""
     values = {}
     for name, array in inputs.items():
         row = array[0] if signature.batched else array
         values[name] = _repeated(row)
-    data = next(iter(values.values())) if len(values) == 1 else _mapping(values)
+    data = next(iter(values.values())) if len(signature.inputs) == 1 else _mapping(values)
     return f'import json; print(json.dumps({{"data": {data}}}))'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MASK = "***"
 
@@ -11,10 +11,7 @@ MASK = "***"
 class Secret:
     """A text whose ``repr`` and ``str`` are masked. ``value``: the text itself, for its one use."""
 
-    value: str = field(repr=False)
+    value: str
 
     def __repr__(self) -> str:
-        return MASK
-
-    def __str__(self) -> str:
         return MASK

@@ -21,7 +21,7 @@ from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.resolve import Resolver, resolve
 from inferd.routing.remote.servable import RemoteModel
 from inferd.routing.remote.service import Replica, Service
-from inferd.routing.remote.spec import ServiceSpec
+from inferd.routing.remote.spec import OPENAI, ServiceSpec
 from inferd.routing.table import LOADING, READY, RouteTable, Version
 from inferd.telemetry.logs import Log
 
@@ -30,6 +30,9 @@ log = Log("control")
 PLATFORM = "remote"
 UNPLACED = "its addresses are not known yet"
 ASK_SECONDS = 5.0
+ENGINE_SECONDS = 60.0
+"""The same of an engine that is asked for a vector, for which it may load its model first."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 READ_AGAIN = 30.0
 """Seconds after which metadata are read again unasked."""
@@ -124,7 +127,7 @@ class RemoteService:
         wire = replica.wire
         if not await wire.model_ready(ASK_SECONDS):
             raise InferdError(f"{replica.site}: the model {self.spec.model!r} is not ready there")
-        return await wire.describe(ASK_SECONDS)
+        return await wire.describe(ENGINE_SECONDS if self.spec.protocol == OPENAI else ASK_SECONDS)
 
     def _say(self, reason: str) -> None:
         version = self.version

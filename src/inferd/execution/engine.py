@@ -76,10 +76,12 @@ class EngineLoop:
         """Allow ``count`` more pieces."""
         self._order("taken", key, count)
 
-    def stop(self) -> None:
-        """End the thread; what runs is cancelled."""
+    def stop(self, seconds: float = 0.0) -> bool:
+        """End the thread; what runs is cancelled. Whether it ended within ``seconds``."""
         self._stopped = True
         self._order("cancel", 0, None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _order(self, verb: str, key: int, value: Any) -> None:
         with self._wake:
@@ -167,6 +169,8 @@ class EngineLoop:
             return
         finally:
             self.steps += 1
+        if self._stopped:  # nobody hears any more
+            return
         if not found:
             time.sleep(0.0005)  # an engine that has nothing to say must not spin
         for key, piece, last in found:

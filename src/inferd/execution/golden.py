@@ -6,8 +6,6 @@ Used for warm-up and measuring (in the worker) and for readiness (through the wh
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,7 @@ from inferd.core.errors import InferdError, ModelFileError
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BOOL, BYTES, Tensors
-from inferd.transforms.example import wav
+from inferd.transforms.example import IMAGE, png, wav
 
 FREE_SEQUENCE = 8
 FREE_IMAGE = 224
@@ -71,7 +69,7 @@ def _tensor(spec: TensorSpec, batched: bool) -> np.ndarray:
         shape[0] = 1
     if spec.dtype is BYTES:
         out = np.empty(shape, dtype=object)
-        files = {"image": png, "audio": lambda: wav(SECONDS)}
+        files = {"image": lambda: png(IMAGE, IMAGE), "audio": lambda: wav(SECONDS)}
         out[...] = files.get(spec.content or "", lambda: b"hello world")()
         return out
     if spec.dtype is BOOL:
@@ -79,22 +77,3 @@ def _tensor(spec: TensorSpec, batched: bool) -> np.ndarray:
     if spec.dtype.numpy.kind in "iu":
         return np.ones(shape, dtype=spec.dtype.numpy)
     return np.full(shape, 0.5, dtype=spec.dtype.numpy)
-
-
-def png(width: int = 32, height: int = 32) -> bytes:
-    """Return a small RGB image (a diagonal gradient) as PNG bytes."""
-    rows = b"".join(
-        b"\0" + bytes(v for x in range(width) for v in ((x * 8) % 256, (y * 8) % 256, 128))
-        for y in range(height)
-    )
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )  # fmt: skip

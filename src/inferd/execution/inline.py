@@ -27,6 +27,8 @@ from inferd.execution.streams import ended
 from inferd.execution.supervisor import Launch
 
 THREAD_FROM = 0.001
+STEP_SECONDS = 10.0
+"""How long the step of an engine that is under way is waited for."""
 
 
 class InlineExecutor:
@@ -182,9 +184,8 @@ class InlineExecutor:
         while self._jobs and loop.time() < end:
             await asyncio.sleep(0.005)
         self.state, self.reason = STOPPED, "stopped"
-        if self._engine is not None:
-            self._engine.stop()
+        idle = self._engine is None or await asyncio.to_thread(self._engine.stop, STEP_SECONDS)
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        if self._program is not None:
+        if self._program is not None and idle:  # never while it runs
             self._program.close()

@@ -22,7 +22,7 @@ are ordered as numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +86,10 @@ def find(path: str | Path, endings: Collection[str], *, every: bool = False) -> 
     raise _missing(target, origin)
 
 
-def whole(path: str | Path, markers: Collection[str]) -> str | Path:
-    """Return the directory that is the artifact, where ``path`` is the file that marks it as one."""
+def whole(path: str | Path, marks: Callable[[Path], bool]) -> str | Path:
+    """Return the directory that is the artifact, where ``path`` is the file that ``marks`` it as one."""
     file = Path(path).expanduser()
-    try:
-        marks = file.name in markers and file.is_file()
-    except (OSError, ValueError):  # what ``find`` refuses
-        return path
-    return file.absolute().parent if marks else path
+    return file.absolute().parent if marks(file) else path
 
 
 def _missing(target: Path, origin: str) -> ConfigError:

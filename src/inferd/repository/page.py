@@ -96,16 +96,16 @@ def read_page(folder: Path) -> Page:
 def _file(entry: Path, folder: Path, count: int, room: int) -> PageFile | str:
     """Return one file, or why it is left out."""
     media = MEDIA.get(entry.suffix)
-    if entry.is_dir():
-        return "it is a directory, and a page is flat"
-    if media is None:
-        return f"no page holds such a file; endings: {' '.join(MEDIA)}"
-    if not _NAME.fullmatch(entry.name):
-        return "its name holds more than letters, digits, '.', '_' and '-'"
-    if count >= MOST_FILES:
-        return f"a page holds at most {MOST_FILES} files"
     most = min(room, MOST_BYTES)
     try:
+        if entry.is_dir():
+            return "it is a directory, and a page is flat"
+        if media is None:
+            return f"no page holds such a file; endings: {' '.join(MEDIA)}"
+        if not _NAME.fullmatch(entry.name):
+            return "its name holds more than letters, digits, '.', '_' and '-'"
+        if count >= MOST_FILES:
+            return f"a page holds at most {MOST_FILES} files"
         inside(entry, folder)
         if not entry.is_file():
             return "it is no regular file"

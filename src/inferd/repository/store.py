@@ -89,9 +89,8 @@ class Formats(Protocol):
         """Endings of the files that are served, in lower case, with their dot."""
         ...
 
-    @property
-    def markers(self) -> Collection[str]:
-        """Names of files whose directory is the artifact, as a whole."""
+    def marks(self, file: Path) -> bool:
+        """Whether the directory that a file lies in is the artifact, as a whole. Never raises."""
         ...
 
     @property
@@ -134,7 +133,7 @@ def scan(
     specs: list[ModelSpec] = []
     origins: dict[str, str] = {}
     for path in paths:
-        found = find(whole(path, formats.markers), formats.endings, every=every)
+        found = find(whole(path, formats.marks), formats.endings, every=every)
         specs += [_spec(place, formats, trust_pickle, program) for place in found]
         for name in dict.fromkeys(p.name for p in found):
             if name in origins:
@@ -350,7 +349,7 @@ def _artifact(
     code = [f for f in files if f.suffix == _CODE]
     if declared == PYTHON:
         return _one(code, place, "class", "module:Class")
-    if any(f.name in formats.markers for f in files):
+    if any(map(formats.marks, files)):
         return place.directory
     servable = [f for f in files if f.suffix.lower() in formats.endings and f.suffix != _CODE]
     if servable:

@@ -30,9 +30,16 @@ class Detector:
     """The formats of this build, as the repository asks for them."""
 
     endings = SERVED_ENDINGS
-    markers = frozenset(MARKERS)
     runtimes = tuple(entry.name for entry in RUNTIMES if entry.name != "steps")
     tasks: ClassVar = {entry.name: entry.task for entry in RUNTIMES if entry.task}
+
+    def marks(self, file: Path) -> bool:
+        """Whether a file makes its directory the artifact: by its name, and by what it begins with."""
+        entry = MARKERS.get(file.name)
+        try:
+            return entry is not None and file.is_file() and entry.begins in _head(file)
+        except (OSError, ValueError):  # what cannot be read is refused where it is to be served
+            return False
 
     def detect(
         self, artifact: Path, *, model: str, runtime: str | None, options: Mapping[str, Any]
@@ -85,15 +92,18 @@ def _directory(artifact: Path) -> Finding:
         file = artifact / marker
         if not file.is_file():
             continue
-        with file.open("rb") as stream:
-            head = stream.read(HEAD)
-        if entry.begins not in head:
+        if entry.begins not in _head(file):
             raise ModelFileError(
                 f"{file}: is not that of a {entry.title}",
                 help="name the artifact that is to be served in model.yaml: `artifact: FILE`",
             )
         return Finding(entry.id)
     raise ModelFileError(f"{artifact}: is not a file")
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(HEAD)
 
 
 def _python(artifact: Path) -> Finding:

@@ -49,14 +49,14 @@ def _value(draft: Draft) -> object:
 
 
 def png(height: int, width: int) -> bytes:
-    """Return a grey gradient as PNG, without a library."""
-    row = b"\0" + bytes(x % 256 for x in range(width))
+    """Return a gradient as a PNG file of three colours, without a library."""
+    row = b"\0" + bytes(v for x in range(width) for v in (x % 256, (2 * x) % 256, 128))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
@@ -67,11 +67,11 @@ def png(height: int, width: int) -> bytes:
     )
 
 
-def wav(seconds: float = 1.0, rate: int = 16_000) -> bytes:
+def wav(seconds: float = 1.0) -> bytes:
     """Return a quiet tone of 200 Hz as a WAV file of one channel, without a library."""
-    samples = (1000 * np.sin(np.arange(int(seconds * rate)) * (2 * np.pi * 200 / rate))).astype(
-        "<i2"
-    )
+    rate = 16_000
+    tone = np.sin(np.arange(int(seconds * rate)) * (2 * np.pi * 200 / rate))
+    samples = (1000 * tone).astype("<i2")
     data: bytes = samples.tobytes()
     head = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
     return (

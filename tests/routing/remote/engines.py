@@ -132,6 +132,11 @@ class Engine(Replica):
         writer.write(answer(401, {"error": {"message": "wrong key: s3cret"}}))
         return True
 
+    async def be_talkative(self, head, body, writer):
+        said = "-" * 498 + "s3cret" + "-" * 9000
+        writer.write(answer(401, {"error": {"message": said}}))
+        return True
+
     async def be_unknowing(self, head, body, writer):
         """Have the model no more."""
         self.models = answer(200, listed("another"))

@@ -29,7 +29,6 @@ from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.openai_ask import generator
 from inferd.routing.remote.servable import RemoteModel
 from inferd.routing.remote.spec import EMBED, OPENAI
-from inferd.routing.remote.wire import Asked
 
 SAID = [{"role": "user", "content": "hi"}]
 
@@ -175,6 +174,27 @@ def test_failures_are_told_by_whose_fault_they_are(mood, kind, told):
                 if mood == "busy":
                     assert caught.value.retry_after == 2
                 assert engine.count == 1
+
+    run(main())
+
+
+def test_a_key_that_stands_in_a_header_is_not_told_either():
+    async def main():
+        async with replicas(Engine("forbidding")) as (engine,):
+            async with asking(engine, headers=(("authorization", "Bearer s3cret"),)) as model:
+                with pytest.raises(Unavailable, match=r"wrong key: \*\*\*"):
+                    await model(chat())
+
+    run(main())
+
+
+def test_a_long_message_is_cut_behind_the_key():
+    async def main():
+        async with replicas(Engine("talkative")) as (engine,):
+            async with asking(engine, key=Secret("s3cret")) as model:
+                with pytest.raises(Unavailable) as caught:
+                    await model(chat())
+                assert caught.value.message.endswith("-**")
 
     run(main())
 
@@ -427,18 +447,6 @@ def test_a_long_conversation_is_written_off_the_loop_and_arrives():
             async with asking(engine) as model:
                 await said(model, request({"messages": text(json.dumps(long))}))
             assert engine.bodies[0]["messages"] == long
-
-    run(main())
-
-
-def test_a_wire_answers_whole_as_well():
-    async def main():
-        async with replicas(Engine()) as (engine,):
-            async with asking(engine) as model:
-                wire, asked = model.service.replicas[0].wire, chat()
-                described = await wire.describe(5)
-                answered = await wire.infer(Asked(asked.inputs, None, {}, ()), described, 5)
-                assert answered.outputs["text"].tolist() == ["Hello, wörld".encode()]
 
     run(main())
 

@@ -74,7 +74,3 @@ def test_an_embedder_gives_vectors_of_its_size():
 
     assert described.signature.output("embedding").shape == (-1, 384)
     assert (described.task, described.streams) == ("embed", False)
-
-
-def test_how_long_texts_are():
-    assert openai_ask.texts({"a": texts(b"12", "345"), "n": np.zeros(5)}) == 5

@@ -14,6 +14,7 @@ from inferd.codecs.oip_described import describe
 from inferd.core.errors import Unavailable
 from inferd.routing.remote import rest
 from inferd.routing.remote.failure import Failure
+from inferd.routing.remote.grpc import GRPCWire
 from inferd.routing.remote.rest import RestWire
 from inferd.routing.remote.servable import RemoteModel
 from inferd.routing.remote.service import Service
@@ -121,20 +122,22 @@ def test_metadata_that_are_none(reply, reason):
     run(main())
 
 
+def noting(function, places):
+    """Return the function, which notes whether it is called on the loop's thread."""
+
+    def noted(*arguments, **more):
+        places.append(threading.current_thread() is threading.main_thread())
+        return function(*arguments, **more)
+
+    return noted
+
+
 def test_many_texts_are_written_and_read_off_the_loop(far, monkeypatch):
     texts = np.empty((50_000, 1), object)
     texts[:] = b"0123456789012345678901234567890123456789"
     places = []
-
-    def noting(function):
-        def noted(*arguments, **more):
-            places.append(threading.current_thread() is threading.main_thread())
-            return function(*arguments, **more)
-
-        return noted
-
-    monkeypatch.setattr(rest, "decode_response", noting(rest.decode_response))
-    monkeypatch.setattr(rest, "encode_parts", noting(rest.encode_parts))
+    monkeypatch.setattr(rest, "decode_response", noting(rest.decode_response, places))
+    monkeypatch.setattr(rest, "encode_parts", noting(rest.encode_parts, places))
 
     async def main():
         async with serving(far.urls["http"], name="echo", model="Echo") as model:
@@ -148,6 +151,25 @@ def test_many_texts_are_written_and_read_off_the_loop(far, monkeypatch):
             outputs = (await model(request(large, 30, outputs=("bytes_out",)))).outputs
             assert (outputs["bytes_out"] == texts).all()
             assert places[2:] == [False, False]
+
+    run(main())
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_long_sound_is_written_off_the_loop(far, monkeypatch, protocol):
+    places = []
+    monkeypatch.setattr(rest, "question", noting(rest.question, places))
+    monkeypatch.setattr(GRPCWire, "_write", noting(GRPCWire._write, places))
+
+    async def main():
+        async with serving(far.urls[protocol], name="sizes", model="Sizes") as model:
+            for size in (10, (1 << 20) + 1):
+                sound = np.array([b"\xff" * size, None], object)[:1]
+                response = await model(request({"sound": sound}, 30))
+                first = await anext(response.chunks)
+                assert first["output"].tolist() == [b"%d " % size]
+                await response.chunks.aclose()
+            assert places == [True, False]
 
     run(main())
 

@@ -7,7 +7,7 @@ from inferd.core.message import ADMITTED, HIGH, Request
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP32, INT64
 from inferd.core.trace import Trace, parse
-from inferd.routing.remote.wire import chosen, headers_of, rows_of, timings_of, unfit
+from inferd.routing.remote.wire import chosen, headers_of, rows_of, slow, timings_of, unfit
 
 SIGNATURE = Signature(
     (TensorSpec("x", FP32, (-1, 4)),),
@@ -42,6 +42,22 @@ def test_an_id_that_cannot_stand_in_a_header_is_left_out(id):
 
 def test_the_time_left_is_never_nothing():
     assert dict(headers_of(Request("m", {}), 1e-9))["x-request-timeout"] == "0.001s"
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.zeros(1 << 20, np.float64), False),
+        (np.array([b"a"] * 1000, object), False),
+        (np.array([b"a"] * 20_000, object), True),
+        (np.array([b"a", b"b" * (1 << 20)], object), True),
+        (np.array(["b" * (1 << 20), "a"], object), True),
+        (np.array([1, None], object), False),
+    ],
+    ids=["numbers", "few", "many", "long bytes", "long text", "neither"],
+)
+def test_many_texts_and_long_ones_are_slow(array, expected):
+    assert slow({"x": array}) is expected
 
 
 def test_a_good_answer_fits():

@@ -1,7 +1,7 @@
 """What became of one question to one replica that was not answered: whose fault, and may it be repeated.
 
 Four things follow from a failure: what the caller is told, whether another replica may be asked, what it
-says of this replica, and whether it is one of the service. Both protocols decide them here.
+says of this replica, and whether it is one of the service. All protocols decide them here.
 """
 
 from __future__ import annotations

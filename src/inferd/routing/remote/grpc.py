@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
-import numpy as np
 from google.protobuf.json_format import MessageToDict
 
 from inferd.codecs.oip_described import Described, describe
@@ -43,9 +42,16 @@ from inferd.core.errors import (
 from inferd.core.tensor import Tensors
 from inferd.routing.remote import failure
 from inferd.routing.remote.failure import Failure
-from inferd.routing.remote.rest import SLOW_BYTES
 from inferd.routing.remote.spec import Endpoint, ServiceSpec, TLSFiles
-from inferd.routing.remote.wire import Answered, Asked, rows_of, timings_of
+from inferd.routing.remote.wire import (
+    SLOW_BYTES,
+    Answered,
+    Asked,
+    rows_of,
+    slow,
+    tells_texts,
+    timings_of,
+)
 
 _CODE = grpc.StatusCode
 CLASSES: dict[grpc.StatusCode, type[InferdError]] = {
@@ -195,18 +201,18 @@ class GRPCWire:
         except InferdError as error:
             raise Failure(error) from None
 
+    async def _written(self, asked: Asked, model: Described, *, streams: bool = False) -> bytes:
+        if slow(asked.inputs):
+            return await asyncio.to_thread(self._write, asked, model, streams=streams)
+        return self._write(asked, model, streams=streams)
+
     async def infer(self, asked: Asked, model: Described, seconds: float) -> Answered:
         begin = time.monotonic()
-        if sum(a.size for a in asked.inputs.values() if a.dtype == np.object_) * 64 > SLOW_BYTES:
-            message = await asyncio.to_thread(self._write, asked, model)
-        else:
-            message = self._write(asked, model)
+        message = await self._written(asked, model)
         left = seconds - (time.monotonic() - begin)
         body, trailing = await self._ask("ModelInfer", message, left, asked.headers)
         try:
-            if len(body) > SLOW_BYTES and any(
-                not s.dtype.itemsize for s in model.signature.outputs
-            ):
+            if len(body) > SLOW_BYTES and tells_texts(model.signature):
                 outputs, version = await asyncio.to_thread(read_response, body)
             else:
                 outputs, version = read_response(body)
@@ -223,10 +229,11 @@ class GRPCWire:
     async def stream(
         self, asked: Asked, model: Described, seconds: float
     ) -> AsyncIterator[Tensors]:
-        message = self._write(asked, model, streams=True)
+        end = time.monotonic() + seconds
+        message = await self._written(asked, model, streams=True)
         if self._streamed is None:
             self._streamed = self._channel.stream_stream(_SERVICE + "ModelStreamInfer")
-        timeout = None if math.isinf(seconds) else max(0.001, seconds)
+        timeout = None if math.isinf(seconds) else max(0.001, end - time.monotonic())
         # So that an error is a status with its kind, not a text among the pieces.
         strict = ("triton_grpc_error", "true")
         call = self._streamed(timeout=timeout, metadata=(*self._fixed, *asked.headers, strict))

@@ -20,8 +20,9 @@ import numpy as np
 from inferd.codecs import json
 from inferd.codecs.generation import PROMPT_TOKENS
 from inferd.codecs.oip_described import Described
+from inferd.config.secret import MASK
 from inferd.core.errors import InferdError, InvalidInput, ModelFailed, Unavailable
-from inferd.core.message import Timings, joined
+from inferd.core.message import Timings
 from inferd.core.tensor import Tensors
 from inferd.routing.remote import failure, openai_ask, openai_read
 from inferd.routing.remote.events import Events
@@ -29,9 +30,8 @@ from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.http import HTTPReplica
 from inferd.routing.remote.openai_ask import EMBEDDING, Question
 from inferd.routing.remote.openai_read import Refused, Reply
-from inferd.routing.remote.rest import SLOW_BYTES
-from inferd.routing.remote.spec import GENERATE, Endpoint, ServiceSpec
-from inferd.routing.remote.wire import Answered, Asked
+from inferd.routing.remote.spec import AUTHORIZATION, GENERATE, Endpoint, ServiceSpec
+from inferd.routing.remote.wire import SLOW_BYTES, Answered, Asked, slow
 from inferd.transport.outgoing import Pool
 from inferd.transport.outgoing_connection import AnswerStream, Buffer, HTTPAnswer, NoAnswer, Whole
 
@@ -56,7 +56,11 @@ class OpenAIWire(HTTPReplica):
         super().__init__(spec, endpoint, pool)
         self._task = spec.task
         self._given = spec.model
-        self._key = None if spec.key is None else spec.key.value
+        self._secrets = [
+            value.rpartition(" ")[2]
+            for name, value in spec.sent
+            if name.lower() == AUTHORIZATION.lower()
+        ]
         self._base = endpoint.path
         self._root = endpoint.path.removesuffix("/v1")
         self._model: str | None = spec.model or None
@@ -111,17 +115,14 @@ class OpenAIWire(HTTPReplica):
     # -- asking ------------------------------------------------------------------------------------
 
     async def infer(self, asked: Asked, model: Described, seconds: float) -> Answered:
+        """Return vectors; who generates is asked for pieces."""
         begin = time.monotonic()
-        if self._task == GENERATE:
-            outputs = joined([piece async for piece in self.stream(asked, model, seconds)])
-            rows = 1
-        else:
-            vectors, tokens = await self._embed(asked, seconds)
-            rows = len(vectors)
-            if not rows:  # nothing was asked
-                size = model.signature.outputs[0].shape[1]
-                vectors = np.zeros((0, max(0, size)), np.float32)
-            outputs = {EMBEDDING: vectors, PROMPT_TOKENS: openai_read.shares(tokens, rows)}
+        vectors, tokens = await self._embed(asked, seconds)
+        rows = len(vectors)
+        if not rows:  # nothing was asked
+            size = model.signature.outputs[0].shape[1]
+            vectors = np.zeros((0, max(0, size)), np.float32)
+        outputs = {EMBEDDING: vectors, PROMPT_TOKENS: openai_read.shares(tokens, rows)}
         return Answered(outputs, Timings(run=time.monotonic() - begin, batch_size=rows))
 
     async def _embed(self, asked: Asked, seconds: float) -> tuple[np.ndarray, int]:
@@ -193,7 +194,7 @@ class OpenAIWire(HTTPReplica):
     async def _question(self, make: Any, asked: Asked) -> Question:
         """Return what is asked, written off the loop where it is long."""
         try:
-            if openai_ask.texts(asked.inputs) > SLOW_BYTES:
+            if slow(asked.inputs):
                 found: Question = await asyncio.to_thread(make, asked.inputs, asked.parameters)
             else:
                 found = make(asked.inputs, asked.parameters)
@@ -270,8 +271,10 @@ class OpenAIWire(HTTPReplica):
         return found
 
     def _masked(self, message: str) -> str:
-        """Return what an engine says without the key, should it repeat that."""
-        return message.replace(self._key, "***") if self._key else message
+        """Return the beginning of what an engine says, without the key, should it repeat that."""
+        for secret in filter(None, self._secrets):
+            message = message.replace(secret, MASK)
+        return message[: openai_read.SHOWN]
 
 
 def _minds(answer: HTTPAnswer, name: str) -> bool:

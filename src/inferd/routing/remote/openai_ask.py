@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from inferd.codecs import json
 from inferd.codecs.generation import COMPLETION_TOKENS, FINISH, MESSAGES, PROMPT_TOKENS
 from inferd.codecs.oip_described import Described
@@ -129,13 +127,3 @@ def _utf8(data: bytes, name: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the input {name!r} is not UTF-8: byte {error.start}") from None
-
-
-def texts(inputs: Tensors) -> int:
-    """Return how many bytes the texts of a request have."""
-    return sum(
-        len(as_bytes(element))
-        for array in inputs.values()
-        if array.dtype == np.object_
-        for element in array.reshape(-1).tolist()
-    )

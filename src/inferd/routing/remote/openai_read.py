@@ -22,7 +22,8 @@ from inferd.core.tensor import Tensors, lone
 from inferd.routing.remote.openai_ask import TEXT
 
 DONE = b"[DONE]"
-_SHOWN = 500
+SHOWN = 500
+"""Characters of an engine's message that are passed on."""
 _LATEST = ":latest"
 
 
@@ -154,7 +155,7 @@ def _message(value: Mapping[str, Any], *, whole: bool) -> str | None:
     if isinstance(found, list):  # of a web framework: what is wrong with which field
         rows = [row for row in found if isinstance(row, dict)]
         found = "; ".join(f"{_place(row.get('loc'))}{row.get('msg')}" for row in rows)
-    return str(found)[:_SHOWN] if found else None
+    return str(found) if found else None
 
 
 def _place(loc: Any) -> str:

@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
 from inferd.codecs import json
 from inferd.codecs.oip_client import decode_response, encode_parts
 from inferd.codecs.oip_described import Described, describe
@@ -24,12 +22,17 @@ from inferd.routing.remote.events import Events, Said, piece, question
 from inferd.routing.remote.failure import Failure
 from inferd.routing.remote.http import HTTPReplica
 from inferd.routing.remote.spec import Endpoint, ServiceSpec
-from inferd.routing.remote.wire import Answered, Asked, rows_of, timings_of
+from inferd.routing.remote.wire import (
+    SLOW_BYTES,
+    Answered,
+    Asked,
+    rows_of,
+    slow,
+    tells_texts,
+    timings_of,
+)
 from inferd.transport.outgoing import Pool
 from inferd.transport.outgoing_connection import AnswerStream, Buffer, HTTPAnswer, NoAnswer
-
-SLOW_BYTES = 1 << 20
-"""Bytes of a message with texts from which on it is written and read off the loop."""
 
 
 class RestWire(HTTPReplica):
@@ -84,7 +87,7 @@ class RestWire(HTTPReplica):
 
     async def infer(self, asked: Asked, model: Described, seconds: float) -> Answered:
         begin = time.monotonic()
-        if _slow(asked.inputs):
+        if slow(asked.inputs):
             parts, size = await asyncio.to_thread(self._encode, asked, model)
         else:
             parts, size = self._encode(asked, model)
@@ -119,7 +122,7 @@ class RestWire(HTTPReplica):
         size = answer.headers.get(b"inference-header-content-length")
         try:
             json_bytes = None if size is None else int(size)
-            if len(answer.body) > SLOW_BYTES and (size is None or _texts(model)):
+            if len(answer.body) > SLOW_BYTES and (size is None or tells_texts(model.signature)):
                 outputs, rest = await asyncio.to_thread(decode_response, answer.body, json_bytes)
             else:
                 outputs, rest = decode_response(answer.body, json_bytes)
@@ -136,16 +139,18 @@ class RestWire(HTTPReplica):
     async def stream(
         self, asked: Asked, model: Described, seconds: float
     ) -> AsyncIterator[Tensors]:
-        try:
-            body = question(asked.inputs, model.signature, asked.parameters, b64=model.b64)
-        except InferdError as error:
-            raise Failure(error) from None
+        begin = time.monotonic()
+        if slow(asked.inputs):
+            body = await asyncio.to_thread(self._question, asked, model)
+        else:
+            body = self._question(asked, model)
         lines = "".join(f"{name}: {value}\r\n" for name, value in asked.headers)
         head = (
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"Accept: text/event-stream\r\n{lines}\r\n"
         )
-        answer = await self._open([self._stream + head.encode(), body], seconds)
+        left = seconds - (time.monotonic() - begin)
+        answer = await self._open([self._stream + head.encode(), body], left)
         if isinstance(answer, HTTPAnswer):
             raise self._refused(answer)
         try:
@@ -160,6 +165,12 @@ class RestWire(HTTPReplica):
         finally:
             await answer.aclose()
 
+    def _question(self, asked: Asked, model: Described) -> bytes:
+        try:
+            return question(asked.inputs, model.signature, asked.parameters, b64=model.b64)
+        except InferdError as error:
+            raise Failure(error) from None
+
     async def _pieces(
         self, answer: AnswerStream, asked: Asked, model: Described
     ) -> AsyncIterator[Tensors]:
@@ -169,11 +180,3 @@ class RestWire(HTTPReplica):
                 found = piece(data, model.signature, asked.outputs)
                 if found:
                     yield found
-
-
-def _slow(inputs: Tensors) -> bool:
-    return sum(a.size for a in inputs.values() if a.dtype == np.object_) * 64 > SLOW_BYTES
-
-
-def _texts(model: Described) -> bool:
-    return any(not spec.dtype.itemsize for spec in model.signature.outputs)

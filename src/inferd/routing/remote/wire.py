@@ -15,6 +15,9 @@ from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors, dtype_of
 from inferd.core.trace import Trace
 
+SLOW_BYTES = 1 << 20
+"""Bytes of a message with texts from which on it is written and read off the loop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -94,6 +97,19 @@ def headers_of(
 def _sane(id: str) -> bool:
     """Whether an id can stand in a header: one from a door is, one from a program may be anything."""
     return len(id) <= 128 and id.isascii() and id.isprintable() and " " not in id
+
+
+def slow(inputs: Tensors) -> bool:
+    """Whether a question has so many texts, or so long ones, that it is written off the loop."""
+    texts = [array for array in inputs.values() if array.dtype == np.object_]
+    if sum(array.size for array in texts) * 64 > SLOW_BYTES:
+        return True
+    return sum(len(e) for a in texts for e in a.flat if isinstance(e, (bytes, str))) > SLOW_BYTES
+
+
+def tells_texts(signature: Signature) -> bool:
+    """Whether answers hold texts."""
+    return any(not spec.dtype.itemsize for spec in signature.outputs)
 
 
 def unfit(

@@ -7,7 +7,9 @@ import pytest
 from tests.routing.pipeline.running import Plain, Prompt
 
 from inferd.core.errors import Cancelled, ModelFailed, Overloaded
-from inferd.core.message import NORMAL
+from inferd.core.message import NORMAL, Response, Timings
+from inferd.core.signature import Signature, TensorSpec
+from inferd.core.tensor import BYTES
 from inferd.core.trace import root
 from inferd.routing.pipeline.execute.ask import Ask, Terms
 
@@ -232,3 +234,33 @@ def test_pieces_that_come_after_a_swallowed_cancellation_are_closed():
         assert who.told == []
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_pieces_that_hold_nothing_are_an_empty_answer(keep):
+    async def nothing():
+        return
+        yield {}
+
+    async def main():
+        async def servable(request):
+            return Response("m", "1", {}, Timings(), nothing())
+
+        who = Who()
+        answer = Signature((), (TensorSpec("y", BYTES, (-1,)),))
+        given = terms(sink=Drain() if keep else None, keep=keep, answer=lambda: answer)
+        Ask(who).start(servable, {}, given)
+        await settled(who, given)
+        assert who.told[0]["y"].tolist() == [b""]
+
+    asyncio.run(main())
+
+
+class Drain:
+    opened = False
+
+    def open(self):
+        self.opened = True
+
+    async def put(self, piece):
+        pass

@@ -8,13 +8,14 @@ is asked to stop, and not waited for, as it may not heed that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from inferd.core.errors import Cancelled
-from inferd.core.message import Parameters, Request, Timings, joined
+from inferd.core.message import Parameters, Request, Timings, completed, joined
 from inferd.core.servable import Direct, Servable
+from inferd.core.signature import Signature
 from inferd.core.tensor import Tensors
 from inferd.core.trace import Trace
 from inferd.scheduling.model import BatchedModel
@@ -58,6 +59,7 @@ class Terms:
     """What the questions of a step have in common; ``tasks`` holds those that are under way.
 
     ``sink``: where a streamed answer goes; without it, pieces are collected. ``keep``: they are in any case.
+    ``answer``: what an answer in pieces holds, though none of them does.
     """
 
     model: str
@@ -72,6 +74,12 @@ class Terms:
     tasks: set[asyncio.Task[None]]
     sink: Sink | None = None
     keep: bool = False
+    answer: Callable[[], Signature] | None = None
+
+    def whole(self, pieces: list[Tensors]) -> Tensors:
+        """Return an answer in pieces as one."""
+        outputs = joined(pieces)
+        return outputs if self.answer is None else completed(outputs, self.answer())
 
     def request(self, inputs: Tensors) -> Request:
         """Return the request to the servable."""
@@ -196,7 +204,7 @@ class Ask:
             response = await servable(terms.request(inputs))
             outputs = response.outputs
             if response.chunks is not None:
-                outputs = await self._pieces(response.chunks, terms.sink, keep=terms.keep)
+                outputs = await self._pieces(response.chunks, terms)
         except asyncio.CancelledError:
             self._tell(Cancelled("it was cancelled"))  # unheard where it was dropped
             raise
@@ -206,16 +214,15 @@ class Ask:
             self.timings = response.timings
             self._tell(outputs)
 
-    async def _pieces(
-        self, chunks: AsyncIterator[Tensors], sink: Sink | None, *, keep: bool
-    ) -> Tensors:
+    async def _pieces(self, chunks: AsyncIterator[Tensors], terms: Terms) -> Tensors:
         """Collect a streamed answer, hand its pieces on, or both. The generation ends with this."""
         kept: list[Tensors] = []
+        sink, keep = terms.sink, terms.keep
         try:
             if self._gone:  # its cancellation was swallowed
                 return {}
             if sink is None:
-                return joined([piece async for piece in chunks])
+                return terms.whole([piece async for piece in chunks])
             sink.open()
             async for piece in chunks:
                 if keep:
@@ -225,7 +232,7 @@ class Ask:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
-        return joined(kept) if keep else {}
+        return terms.whole(kept) if keep else {}
 
     def drop(self) -> None:
         """Nobody waits any more: what was asked is told so."""

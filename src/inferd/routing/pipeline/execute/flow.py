@@ -206,7 +206,7 @@ class Flow:
             ADMITTED if line.waits else asked.priority,
             trace.child() if trace is not None else None,
             self.loop, self._course.tasks,
-            self.sink if streams else None, bool(line.then),
+            self.sink if streams else None, bool(line.then), line.answer,
         )  # fmt: skip
 
     def servable(self, name: str) -> Servable:

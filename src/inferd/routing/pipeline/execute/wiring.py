@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from inferd.core.message import Parameters
+from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import DType
 from inferd.routing.pipeline.plan import PipelinePlan
 from inferd.routing.pipeline.spec import Feed, ModelCall, Node, Outlet, Ref, Value
@@ -71,6 +72,12 @@ class Line:
     condition: tuple[tuple[Ref, int], ...] = ()
     then: list[int] = field(default_factory=list)
     parameters: Parameters = field(default_factory=dict)
+
+    def answer(self) -> Signature:
+        """Return what its callee answers, as far as it is used."""
+        lead = (-1,) if self.node.batched else ()
+        specs = [TensorSpec(slot.name, slot.dtype, (*lead, *slot.shape)) for slot in self.outputs]
+        return Signature((), tuple(specs), batched=self.node.batched)
 
     def parameters_of(self, request: Parameters) -> Parameters:
         """Return what is passed on of a request's parameters: those that the callee takes, if it says so."""
