@@ -123,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     turn(client, history, text=line)
     except EOFError:
         return 0
+    except KeyboardInterrupt:
+        return 130
     except (InferdError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -102,7 +102,9 @@ def answers(
 
 def command_analyse(client: Client, options: argparse.Namespace) -> int:
     """Print what is found in one document."""
-    text = sys.stdin.read() if options.text == "-" else options.text
+    text = options.text
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
     print(json.dumps(analyse(client, text), ensure_ascii=False, indent=1))
     return 0
 
@@ -150,16 +152,21 @@ def command_follow(client: Client, options: argparse.Namespace) -> int:
 
 
 def _all(client: Client, file: str) -> Iterator[Answer]:
-    """Answer a whole file, with a bar where somebody watches; what has a sentiment already is left as it is."""
+    """Answer a whole file, with a bar where somebody watches; what was analysed already is left as it is."""
     data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     lines = list(numbered(data.split(b"\n")))
     bar = tqdm(total=len(lines), unit="documents", disable=not sys.stderr.isatty(), leave=False)
     with bar:
-        unknown = (line for line in lines if "sentiment" not in line.document)
+        unknown = (line for line in lines if not _analysed(line.document))
         fresh = answers(client, unknown, patient=False)
         for line in lines:
-            yield line.document if "sentiment" in line.document else next(fresh)
+            yield line.document if _analysed(line.document) else next(fresh)
             bar.update()
+
+
+def _analysed(document: Document) -> bool:
+    """Return whether a document is an answer of ours: a label of its owner's has no score."""
+    return "sentiment" in document and "score" in document
 
 
 def _stream(file: str) -> Iterator[list[Line]]:

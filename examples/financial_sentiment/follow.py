@@ -35,9 +35,14 @@ def parse(number: int, line: bytes) -> Line | None:
     if len(line) > LONGEST_LINE:
         return Line(number, problem=f"the line is longer than {LONGEST_LINE:,} bytes")
     try:
-        found = json.loads(line.decode("utf-8"))
+        found = json.loads(line.decode("utf-8-sig"))  # a file's first line may have a mark
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
         return Line(number, problem="the line is not UTF-8")
+    except UnicodeEncodeError:
+        return Line(
+            number, problem="the line has half of a character: a surrogate without its pair"
+        )
     except (ValueError, RecursionError) as error:
         return Line(number, problem=f"the line is no JSON: {error}")
     if isinstance(found, str):

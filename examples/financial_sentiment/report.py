@@ -22,6 +22,8 @@ NAMED = ("ORG", "PERSON", "GPE", "TICKER")
 """Kinds of entities that a sentiment can be about; amounts and percentages cannot."""
 
 ENTITIES, KEYWORDS, EXTREMES = 12, 20, 5
+LONGEST_CELL = 300
+"""Characters of a text that are shown in the HTML; the JSON has it whole."""
 MOST = 100_000
 """Documents of one report."""
 
@@ -45,16 +47,16 @@ def _things(text: str) -> Iterable[tuple[str, Any]]:
     if text.lstrip().startswith("["):
         try:
             listed = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield "list", f"no JSON: {error}"
             return
         yield from ((f"document {n}", thing) for n, thing in enumerate(listed, 1))
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # JSON may hold U+2028 as it is
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield f"line {number}", f"no JSON: {error}"
 
 
@@ -173,7 +175,8 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 figure { margin: 0 } figure svg { width: 100%; height: auto }
 table { border-collapse: collapse; width: 100%; font-size: .9rem }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
-th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #d8dee6; overflow-wrap: anywhere }
+th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #d8dee6 }
+td:first-child { overflow-wrap: anywhere; min-width: 6.5rem }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .scroll { overflow-x: auto } .quiet { color: #5a6675 }
 @media print { body { margin: 0 } }
@@ -257,7 +260,8 @@ def _table(title: str, rows: list[dict[str, Any]], columns: Sequence[str]) -> st
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{round(value, 2) + 0.0:+.2f}"  # no minus before a zero
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL].rstrip()} …"
 
 
 def _ignored(wrong: Sequence[str]) -> str:

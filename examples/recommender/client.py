@@ -43,7 +43,7 @@ def lines(answer: dict[str, Any]) -> Iterator[str]:
         yield f"note: {note}"
 
 
-def batch(client: Client, file: IO[str], out: IO[str]) -> int:
+def batch(client: Client, file: IO[bytes], out: IO[str]) -> int:
     """Answer every line of a file, several at once; returns how many could not be answered."""
     failed = 0
     rows = (line for line in file if line.strip())
@@ -59,7 +59,7 @@ def batch(client: Client, file: IO[str], out: IO[str]) -> int:
     return failed
 
 
-def _answer(client: Client, line: str) -> dict[str, Any]:
+def _answer(client: Client, line: bytes) -> dict[str, Any]:
     try:
         inputs = json.loads(line)
         if not isinstance(inputs, dict):
@@ -87,11 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Client(url) as client:
         try:
             if file == "-":
-                return int(batch(client, sys.stdin, sys.stdout) > 0)
+                return int(batch(client, sys.stdin.buffer, sys.stdout) > 0)
             if file:
-                with open(file, encoding="utf-8") as opened:
+                with open(file, "rb") as opened:
                     return int(batch(client, opened, sys.stdout) > 0)
             print(*lines(recommend(client, inputs)), sep="\n")
+        except KeyboardInterrupt:
+            return 130
         except (InferdError, OSError) as error:
             print(error, file=sys.stderr)
             return 1

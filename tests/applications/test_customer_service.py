@@ -22,6 +22,7 @@ QUESTIONS = {
     "The vase was broken when I opened the box": ("parcel-damaged", "photo"),
     "How many days do I have to return something?": ("return-period", "30 days"),
     "Can I pay with PayPal?": ("payment-methods", "PayPal"),
+    "can I pay by card?": ("payment-methods", "Visa"),
     "I don't know my password any more": ("account-password", "Forgot password"),
     "How long is the guarantee on your lamps?": ("warranty-time", "5 years"),
     "Is your shop open on Sunday?": ("hours-shop", "Sunday"),

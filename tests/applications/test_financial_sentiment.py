@@ -189,7 +189,8 @@ def test_a_batch_goes_on_after_wrong_lines(url, tmp_path, capsys):
 
 
 def test_a_document_is_read_from_standard_input(url, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("公司净利润大幅增长"))
+    given = io.BytesIO("公司净利润大幅增长".encode() + b"\xff")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given, encoding="utf-8"))
 
     assert run(url, "analyse", "-") == 0
 

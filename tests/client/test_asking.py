@@ -88,13 +88,13 @@ def test_a_stream_asks_for_one_example():
     texts = np.empty((1,), object)
     texts[0] = "é".encode()
     given = Given({"t": texts, "x": X}, single=True)
-    asked = ask(parameters={"max_tokens": 3}, request_id="r")
+    asked = ask(parameters={"max_tokens": 3, "stop": ["a", "b"]}, request_id="r")
     sent = stream_request(asked, "m", given, batched=True, coding=None)
 
     assert sent.path == "/v2/models/m/generate_stream"
     assert sent.headers["Accept"] == "text/event-stream"
     assert orjson.loads(sent.body) == {
-        "t": "é", "x": [0, 1, 2, 3], "parameters": {"max_tokens": 3}, "id": "r",
+        "t": "é", "x": [0, 1, 2, 3], "parameters": {"max_tokens": 3, "stop": '["a", "b"]'}, "id": "r",
     }  # fmt: skip
     unbatched = stream_request(
         ask(), "m", Given({"x": X}, single=False), batched=False, coding=None

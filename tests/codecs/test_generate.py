@@ -70,7 +70,10 @@ def test_schedule_parameters_are_taken_out():
         ({"text_input": 5}, "must be a text"),
         ({"text_input": ["a", "b"]}, "nested too deep|must be a text"),
         ({"text_input": "a", "id": 5}, '"id" must be a string'),
-        ({"text_input": "a", "k": [1]}, "'k' must be a string, a number or a boolean"),
+        (
+            {"text_input": "a", "k": [{}]},
+            "'k' must be a string, a number, a boolean or a list of these",
+        ),
         ({"text_input": "a", "parameters": [1]}, "must be an object"),
         ({"text_input": "a", "triton_k": 1}, "is not known"),
     ],

@@ -15,8 +15,20 @@ from inferd.core.errors import InvalidInput, Unsupported
         (b'{"a":[{"b":1}]}', 3),
         (b'["]]]","[[[["]', 1),
         (rb'["\"[[[", [1]]', 2),
+        (b'[["a", "[[[\\"[[', 2),
+        (b'{"data":"' + b'\\"[' * 300_000, 1),
+        (b'[["' + b'{\\"a\\":' * 100_000 + b'"], [[1]]]', 3),
     ],
-    ids=["scalar", "lists", "mixed", "brackets in texts", "escaped quote"],
+    ids=[
+        "scalar",
+        "lists",
+        "mixed",
+        "brackets in texts",
+        "escaped quote",
+        "cut off",
+        "long and cut off",
+        "long text",
+    ],
 )
 def test_depth_leaves_texts_out(body, depth):
     assert json.depth_of(body) == depth

@@ -46,6 +46,13 @@ def test_a_body_goes_to_the_input_of_its_kind():
     assert list(media_codec("text/plain", OPTIONAL).decode(b"hello").inputs) == ["text"]
 
 
+def test_recordings_are_taken_by_the_names_that_systems_give_them():
+    wav = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav"}
+    ogg = {"audio/ogg", "application/ogg", "audio/oga", "audio/opus", "audio/vorbis"}
+
+    assert set(accepts(SOUND)) == {"application/json", "audio/flac", "audio/x-flac"} | wav | ogg
+
+
 @pytest.mark.parametrize("media", RECORDINGS)
 def test_a_recording_is_one_example(media):
     decoded = media_codec(media, SOUND).decode(b"RIFF")

@@ -80,8 +80,11 @@ def test_null_and_bare_tokens_are_floats():
         (body(data=[1, True]), "must be a number"),
         (body(data=None), 'has no "data"'),
         (body(data=[1, 1e39]), "out of range"),
-        (body(tensor={"parameters": {"k": None}}), "must be a string, a number or a boolean"),
-        (body(parameters={"k": [1]}), "must be a string, a number or a boolean"),
+        (
+            body(tensor={"parameters": {"k": None}}),
+            "must be a string, a number, a boolean or a list of these",
+        ),
+        (body(parameters={"k": [[1]]}), "must be a string, a number, a boolean or a list of these"),
         (body(parameters={"priority": -1}), "integer of 0 or more"),
         (body(parameters={"timeout": "1"}), "integer of 0 or more"),
         (body(outputs=5), '"outputs" must be a list'),

@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_refused_by_name(sig, data, message):
         (b'{"data":[1,2,3],"outputs":"y"}', "must be a list of output names"),
         (b'{"data":[1,2,3],"outputs":[]}', "must be a list of output names"),
         (b'{"data":[1,2,3],"parameters":[]}', "parameters must be an object"),
-        (b'{"data":[1,2,3],"parameters":{"k":[1]}}', "parameters: 'k' must be"),
+        (b'{"data":[1,2,3],"parameters":{"k":[[1]]}}', "parameters: 'k' must be"),
     ],
 )
 def test_the_envelope_is_checked(body, message):
@@ -144,10 +144,10 @@ def test_the_envelope_is_checked(body, message):
 
 
 def test_outputs_and_parameters_are_passed_on():
-    decoded = decode(VECTOR, [1, 2, 3], outputs=["y"], parameters={"k": 3})
+    decoded = decode(VECTOR, [1, 2, 3], outputs=["y"], parameters={"k": 3, "stop": ["ä", "\n"]})
 
     assert decoded.outputs == ("y",)
-    assert decoded.parameters == {"k": 3}
+    assert decoded.parameters == {"k": 3, "stop": '["ä", "\\n"]'}
 
 
 def test_rows_of_unequal_length_are_decoded_one_by_one():

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
-from examples.customer_service import learn, prepare, sentences
+from examples.customer_service import client, learn, prepare, sentences
 from examples.customer_service.files import choose, talk
 
 from inferd.core.errors import InvalidInput
@@ -224,3 +224,13 @@ def test_what_has_a_form_of_its_own_is_found(text, kind, found):
     ((start, end, told),) = entities().patterns(text)
 
     assert (told, text[start:end]) == (kind, found)
+
+
+@pytest.mark.parametrize(("end", "status"), [(KeyboardInterrupt, 130), (EOFError, 0)])
+def test_a_conversation_that_is_broken_off_ends_without_a_traceback(monkeypatch, end, status):
+    def broken_off(_prompt):
+        raise end
+
+    monkeypatch.setattr("builtins.input", broken_off)
+
+    assert client.main([]) == status

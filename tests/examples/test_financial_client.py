@@ -35,3 +35,8 @@ def test_a_file_is_replaced_and_a_link_is_written_through(tmp_path):
     client._replace(there, "newer")
     assert there.read_text() == "newer"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "there"]
+
+
+def test_a_label_of_the_owner_is_no_answer_of_ours():
+    assert not client._analysed({"text": "Profit rose", "sentiment": "bullish"})
+    assert client._analysed({"text": "Profit rose", "sentiment": "positive", "score": 0.9})

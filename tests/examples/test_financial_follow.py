@@ -74,10 +74,11 @@ def test_a_file_that_is_moved_away_is_followed_until_another_comes(log, tail):
         (b'{"title": "x"}', 'no "text"'),
         (b'{"text": 5}', 'no "text"'),
         (b'{"text": "\xff"}', "not UTF-8"),
+        (b'{"text": "x", "title": ["\\ud83d"]}', "half of a character"),
         (b"[" * 100_000, "no JSON"),
         (b"x" * (LONGEST_LINE + 1), "longer than"),
     ],
-    ids=["broken", "list", "no-text", "number", "bytes", "deep", "long"],
+    ids=["broken", "list", "no-text", "number", "bytes", "half", "deep", "long"],
 )
 def test_a_wrong_line_says_what_is_wrong_with_it(line, problem):
     read = parse(7, line)
@@ -87,7 +88,7 @@ def test_a_wrong_line_says_what_is_wrong_with_it(line, problem):
 
 
 def test_blank_lines_are_counted_and_plain_texts_are_documents():
-    read = list(numbered([b"", b'"Profit rose"', b"  ", b'{"text": "b", "date": "d"}']))
+    read = list(numbered([b"", b'\xef\xbb\xbf"Profit rose"', b"  ", b'{"text": "b", "date": "d"}']))
 
     assert [(line.number, line.document) for line in read] == [
         (2, {"text": "Profit rose"}),

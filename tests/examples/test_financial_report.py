@@ -91,11 +91,35 @@ def test_what_is_no_analysed_document_is_told_by_its_line(report):
     assert wrong[2] == "line 5: the text has no words"
 
 
+def test_lines_end_where_json_lines_do(report):
+    text = "Profit rose\u2028Sales fell\u2029Shares\x85"
+
+    found, wrong = report.read(json.dumps(document(text), ensure_ascii=False) + "\r\n")
+
+    assert ([d["text"] for d in found], wrong) == ([text], [])
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+def test_what_nests_too_deep_is_told(report, deep):
+    assert report.read(deep)[0] == []
+    assert "no JSON" in report.read(deep)[1][0]
+
+
 def test_a_list_is_read_as_lines_are(report):
     found, wrong = report.read(json.dumps([document(), 3]))
 
     assert found == [document()]
     assert wrong == ["document 2: no JSON object"]
+
+
+def test_a_long_text_is_shown_by_its_beginning_and_kept_whole_in_the_summary(report):
+    summary = report.summarise([document("Profit rose. " * 1500, date="d" * 5000)])
+
+    html = report.page(summary)
+
+    assert html.count("Profit rose.") < 30
+    assert "d" * 301 not in html
+    assert summary["most_positive"][0]["text"] == "Profit rose. " * 1500
 
 
 def test_the_page_shows_both_charts_and_needs_nothing_from_elsewhere(report):

@@ -131,6 +131,16 @@ def test_long_silence_is_stepped_over_and_times_stay_true(runtime):
     assert out["segments"].shape == (1, 4)
 
 
+def test_a_segment_begins_after_the_pause_before_it(tmp_path):
+    runtime = loaded(whispers.write(tmp_path, whispers.PAUSED))
+    audio = np.concatenate([sound(2), np.zeros((1, 10 * RATE), np.float32), sound(8)], axis=1)
+
+    out = runtime.run({"audio": audio})
+
+    np.testing.assert_allclose(out["starts"], [[0, 11.9]], atol=0.01)
+    np.testing.assert_allclose(out["ends"], [[2, 20]])
+
+
 def test_recordings_take_turns(runtime):
     engine = runtime.engine()
     engine.add(1, {"audio": sound(300)}, {})
@@ -193,15 +203,38 @@ def test_a_request_that_makes_no_sense_is_refused(runtime):
     assert caught.value.help == "it knows en"
 
 
+def test_a_language_that_the_model_has_no_token_for_is_refused(tmp_path):
+    folder = whispers.write(tmp_path / "many", others=("de", "zh"))
+
+    heard = joined(asked(loaded(folder).engine(), sound(3), language="de"))
+
+    assert heard["language"].tolist() == [b"de"]
+    assert heard["text"].tolist() == [b"hello world again"]
+    with pytest.raises(InvalidInput, match="does not know 'yue'") as caught:
+        loaded(folder).engine().add(1, {"audio": sound(1)}, {"language": "yue"})
+    assert caught.value.help == "it knows de, en, zh"
+    with pytest.raises(ModelFileError, match="does not know 'fr'"):
+        loaded(folder, language="fr")
+
+
+def test_it_says_which_parameters_it_takes_and_refuses_others(folder, runtime):
+    said = create("whisper").load(folder, {}).parameters
+
+    assert said == ("language", "task", "prompt", "temperature")
+    with pytest.raises(InvalidInput, match="unknown parameter 'langauge'") as caught:
+        runtime.engine().add(1, {"audio": sound(1)}, {"langauge": "en"})
+    assert caught.value.help == "did you mean 'language'?"
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
         {"language": "en", "task": "transcribe", "temperature": 0},
         {"prompt": "Dashwood, Sense and Sensibility. " * 200},
         {"temperature": 0.01},
-        {"language": "", "unknown": 3},
+        {"language": "", "prompt": ""},
     ],
-    ids=["all", "a-long-prompt", "warm", "unknown"],
+    ids=["all", "a-long-prompt", "warm", "empty"],
 )
 def test_parameters_that_are_taken(runtime, parameters):
     pieces = asked(runtime.engine(), sound(3), **parameters)
@@ -236,6 +269,19 @@ def test_recordings_too_long_or_of_no_numbers_are_refused(folder):
 def test_settings_that_make_no_sense_are_refused(folder, parameters, message):
     with pytest.raises(ModelFileError, match=message):
         loaded(folder, **parameters)
+
+
+def test_a_network_of_more_bands_needs_its_file_that_says_so(tmp_path):
+    folder = whispers.write(tmp_path / "wide", bands=128)
+
+    with pytest.raises(ModelFileError, match="hears 128 bands.* means 80") as caught:
+        loaded(folder)
+    assert "preprocessor_config.json" in (caught.value.help or "")
+
+    (folder / "preprocessor_config.json").write_text('{"feature_size": 128}')
+    assert joined(asked(loaded(folder).engine(), sound(3)))["text"].tolist() == [
+        b"hello world again"
+    ]
 
 
 @pytest.mark.parametrize("missing", ["tokenizer.json", "model.bin", "config.json"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inferd.core.errors import InvalidInput, ModelFileError
+from inferd.core.errors import InvalidInput, InvalidParameter, ModelFileError
 from inferd.runtimes.whisper_parameters import WARMER, Settings, Wanted, checked
 
 ENGLISH = ("en",)
@@ -28,9 +28,8 @@ def test_a_request_goes_before_model_yaml():
 
 def test_what_a_request_may_say():
     wanted = Wanted.of(
-        {"task": "translate", "prompt": "Dashwood", "temperature": 0.5, "max_tokens": 3},
-        MANY, Settings(),
-    )  # fmt: skip
+        {"task": "translate", "prompt": "Dashwood", "temperature": 0.5}, MANY, Settings()
+    )
 
     assert wanted == Wanted("", "translate", "Dashwood", (0.5,))
     assert Wanted.of({"temperature": 0}, ENGLISH, Settings()).temperatures == WARMER
@@ -50,16 +49,17 @@ def test_what_a_request_may_say():
         ({"temperature": "hot"}, "from 0 to 1"),
         ({"temperature": True}, "from 0 to 1"),
         ({"prompt": 3}, "must be text"),
+        ({"langauge": "en"}, "unknown parameter 'langauge'"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_what_makes_no_sense_is_refused(parameters, message):
-    with pytest.raises(InvalidInput, match=message):
+    with pytest.raises(InvalidParameter, match=message):
         Wanted.of(parameters, ENGLISH, Settings())
 
 
 def test_a_refused_language_comes_with_those_that_are_known():
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidParameter) as caught:
         Wanted.of({"language": "fr"}, MANY, Settings())
 
     assert caught.value.help == "it knows de, en, zh"

@@ -16,8 +16,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 SIZE, HEADS, HIDDEN = 16, 2, 32
 START, END, NOTHING = "<|startoftranscript|>", "<|endoftext|>", "<|nospeech|>"
+TRANSCRIBE = "<|transcribe|>"
 SPECIAL = (
-    END, START, "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>",
+    END, START, "<|en|>", "<|translate|>", TRANSCRIBE, "<|startoflm|>", "<|startofprev|>",
     NOTHING, "<|notimestamps|>",
 )  # fmt: skip
 TIMES = tuple(f"<|{i * 0.02:.2f}|>" for i in range(1501))
@@ -26,38 +27,46 @@ SPOKEN = ("<|0.00|>", "▁hello", "▁world", "<|1.00|>", "<|1.02|>", "▁again"
 """Two segments: "hello world" until 1 s, "again" until 2.5 s."""
 
 UNFINISHED = ("<|0.00|>", "▁hello", "<|20.00|>", "<|20.02|>", "▁world", END)
+PAUSED = ("<|0.00|>", "▁hello", "<|2.00|>", "<|2.02|>", "▁world", "<|20.00|>", END)
 NOTHING_SAID = ("<|0.00|>", "▁...", "<|2.00|>", END)
 LOOP = ("<|0.00|>", "▁la", "▁la")
 
 
-def write(folder: Path, script: Sequence[str] = SPOKEN) -> Path:
-    """Write a model that says ``script`` in every window; return its folder."""
+def write(
+    folder: Path, script: Sequence[str] = SPOKEN, *, bands: int = 80, others: Sequence[str] = ()
+) -> Path:
+    """Write a model that says ``script`` in every window, and hears ``bands``; return its folder.
+
+    ``others``: codes of languages that it knows beside English.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tokens = [*WORDS, *SPECIAL, *TIMES]
+    special = (*SPECIAL, *(f"<|{code}|>" for code in others))
+    # that an empty word is among them says that a model knows several languages
+    tokens = [*WORDS, *([""] if others else []), *special, *TIMES]
     spec = whisper_spec.WhisperSpec(1, HEADS, 1, HEADS)
-    _layers(spec)
+    _layers(spec, bands)
     _script(spec.decoder, tokens, script)
     spec.register_vocabulary(tokens)
     spec.config.suppress_ids = spec.config.suppress_ids_begin = []
-    spec.config.lang_ids = []
+    spec.config.lang_ids = [tokens.index(f"<|{code}|>") for code in ("en", *others)]
     spec.config.alignment_heads = [(0, 0)]
     spec.validate()
     spec.save(str(folder))
-    _tokenizer(tokens).save(str(folder / "tokenizer.json"))
+    _tokenizer(tokens, special).save(str(folder / "tokenizer.json"))
     return folder
 
 
-def _tokenizer(tokens: list[str]) -> Tokenizer:
+def _tokenizer(tokens: list[str], special: Sequence[str]) -> Tokenizer:
     made = Tokenizer(models.WordLevel({t: i for i, t in enumerate(tokens)}, unk_token="▁..."))
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
-    made.add_special_tokens([AddedToken(t, special=True) for t in SPECIAL])
+    made.add_special_tokens([AddedToken(t, special=True) for t in special])
     return made
 
 
 def _script(decoder: Any, tokens: list[str], script: Sequence[str]) -> None:
     """Let each token of a script lead to the next."""
-    leads = [(START, script[0]), *itertools.pairwise(script)]
+    leads = [(START, script[0]), (TRANSCRIBE, script[0]), *itertools.pairwise(script)]
     places = {name: i for i, name in enumerate(dict.fromkeys(name for name, _ in leads))}
     embedding = np.zeros((len(tokens), SIZE), np.float32)
     projection = np.zeros((len(tokens), SIZE), np.float32)
@@ -70,7 +79,7 @@ def _script(decoder: Any, tokens: list[str], script: Sequence[str]) -> None:
     decoder.projection.bias = np.zeros(len(tokens), np.float32)
 
 
-def _layers(spec: Any) -> None:
+def _layers(spec: Any, bands: int) -> None:
     """Give every layer weights that change nothing."""
 
     def zeros(*shape: int) -> np.ndarray:
@@ -87,7 +96,7 @@ def _layers(spec: Any) -> None:
         for part, size in zip(layer.linear, sizes, strict=True):
             linear(part, size, SIZE)
 
-    for conv, channels in ((spec.encoder.conv1, 80), (spec.encoder.conv2, SIZE)):
+    for conv, channels in ((spec.encoder.conv1, bands), (spec.encoder.conv2, SIZE)):
         conv.weight, conv.bias = zeros(SIZE, channels, 3), zeros(SIZE)
     for part, length in ((spec.encoder, 1500), (spec.decoder, 448)):
         part.position_encodings.encodings = zeros(length, SIZE)

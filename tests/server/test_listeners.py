@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_named(affine, tmp_path, flag):
         said = run("serve", affine, *ports, "--state-dir", tmp_path)
 
     assert said.returncode == 2
-    assert f"127.0.0.1:{port}" in said.stderr
+    assert f"{flag}: cannot listen on 127.0.0.1:{port}" in said.stderr
     assert "in use" in said.stderr
     assert "Traceback" not in said.stderr
 

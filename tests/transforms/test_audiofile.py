@@ -122,6 +122,17 @@ def test_an_ogg_file_of_several_recordings_is_not_taken_for_its_first() -> None:
         taken(data + data)
 
 
+def test_flac_in_ogg_which_the_library_does_not_read_is_told() -> None:
+    first = b"\x7fFLAC\1\0\0\1fLaC\0\0\0\x22" + bytes(34)
+    page = b"OggS\0\2" + bytes(20) + bytes([1, len(first)]) + first
+
+    with pytest.raises(InvalidInput, match="cannot be decoded") as caught:
+        taken(page)
+
+    assert caught.value.help is not None
+    assert "send a FLAC file" in caught.value.help
+
+
 def test_a_header_that_makes_no_sense_is_told_in_words_of_ours() -> None:
     data = bytearray(file(tone()))
     struct.pack_into("<I", data, 24, 0)  # samples a second

@@ -136,8 +136,8 @@ def _from_bytes(data: bytes, media: str | None, what: str) -> Body:
         text = data.decode()
     except UnicodeDecodeError:
         raise InvalidInput(
-            f"{what} is neither an image nor a recording nor npy nor text",
-            help="say what it is with --type",
+            f"{what} is neither an image nor a recording (WAV, FLAC or Ogg) nor npy nor text",
+            help="convert it to one of these, or say with --type what it is",
         ) from None
     return _from_text(text, media)
 

@@ -23,7 +23,7 @@ from inferd.client.wire import (
 from inferd.codecs import json
 from inferd.codecs.oip_client import decode_response, encode_request
 from inferd.core.errors import InferdError, InvalidInput, Unavailable, nearest
-from inferd.core.message import Parameters
+from inferd.core.message import Parameters, carried
 
 UNSAID: Final[Any] = object()
 """No inputs were given: the only argument is the inputs, and the server has one model."""
@@ -68,7 +68,7 @@ def question(
     return Question(
         model, inputs, None if version is None else str(version),
         (outputs,) if isinstance(outputs, str) else None if outputs is None else tuple(outputs),
-        dict(parameters) if parameters is not None else None, timeout, priority, request_id,
+        None if parameters is None else {k: carried(v) for k, v in parameters.items()}, timeout, priority, request_id,
     )  # fmt: skip
 
 

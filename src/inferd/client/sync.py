@@ -68,7 +68,7 @@ class Client:
                 number, a text, bytes, a pandas column, a PIL image, or the ``Path`` of a file.
             version: which version; the latest that is ready by default.
             outputs: the outputs wanted; all by default.
-            parameters: texts, numbers and booleans for the model.
+            parameters: texts, numbers, booleans and lists of them for the model.
             timeout: seconds (or ``"500ms"``) for this call with all its repeats.
             priority: ``high`` or ``normal``.
             request_id: the id of logs, echoed in ``Result.id``; else one is made.

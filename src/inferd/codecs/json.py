@@ -25,6 +25,9 @@ from inferd.core.errors import InvalidInput, Unsupported
 MAX_DEPTH = 64
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_CLOSED = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+"""What comes before a string that has no end; from its quotes on nothing is looked at twice."""
+
 _NOT_BRACKET = bytes(b for b in range(256) if b not in b"[]{}")
 _STEP = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _OPTION = orjson.OPT_SERIALIZE_NUMPY
@@ -44,18 +47,18 @@ def depth_of(body: bytes) -> int:
     size = _SLICE
     while at < len(body):
         piece = body[at : at + size]
-        bare = _STRING.sub(b"", piece) if b'"' in piece else piece
-        cut = bare.find(b'"') if at + size < len(body) else -1
-        left = len(bare) - cut if cut >= 0 else 0  # of a string that goes on in the next slice
-        if left == len(piece):
+        closed = _CLOSED.match(piece).end()  # type: ignore[union-attr]  # it matches nothing as well
+        last = at + size >= len(body)
+        if not closed and not last:  # a string that goes on in the next slice
             size *= 2
             continue
-        steps = np.frombuffer(bare[: len(bare) - left].translate(_STEP, _NOT_BRACKET), np.int8)
+        bare = _STRING.sub(b"", piece[:closed])
+        steps = np.frombuffer(bare.translate(_STEP, _NOT_BRACKET), np.int8)
         if steps.size:
             sums = steps.cumsum(dtype=np.int64)
             deepest = max(deepest, depth + int(sums.max()))
             depth += int(sums[-1])
-        at += len(piece) - left
+        at = len(body) if last else at + closed  # what may be left at the end is a string cut off
         size = _SLICE
     return deepest
 

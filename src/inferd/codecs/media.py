@@ -24,8 +24,11 @@ NPY = "application/x-npy"
 NPZ = "application/x-npz"
 OCTETS = "application/octet-stream"
 JSON_LINES = "application/jsonlines"
-IMAGES = ("image/png", "image/jpeg")
-RECORDINGS = ("audio/wav", "audio/x-wav", "audio/wave", "audio/flac", "audio/ogg")
+IMAGES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
+_WAV = ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav")
+_OGG = ("audio/ogg", "application/ogg", "audio/oga", "audio/opus", "audio/vorbis")
+RECORDINGS = (*_WAV, "audio/flac", "audio/x-flac", *_OGG)
+"""By all their names: what is in a recording, its decoder sees."""
 MEDIA: tuple[str, ...] = (JSON, *IMAGES, *RECORDINGS, TEXT, CSV, NPY)
 """Every content type of the simple dialect."""
 JSON_LINES_NAMES = dict.fromkeys(

@@ -41,7 +41,7 @@ from inferd.codecs.values import (
     to_array,
 )
 from inferd.core.errors import InvalidInput, nearest
-from inferd.core.message import Parameters
+from inferd.core.message import Parameters, carried
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import FP32, FP64, Tensors
@@ -328,16 +328,22 @@ def _wrong_rank(spec: TensorSpec, rank: int, depth: int, where: str, batched: bo
 
 
 def parameters(value: Any, where: str) -> Parameters:
-    """Return request parameters: an object of strings, finite numbers and booleans."""
+    """Return request parameters: an object of strings, finite numbers and booleans.
+
+    A list of such is carried as JSON.
+    """
     if value is None:
         return {}
     if type(value) is not dict:
         raise InvalidInput(f"{where} must be an object")
-    for key, item in value.items():
+    found = {key: carried(item) for key, item in value.items()}
+    for key, item in found.items():
         if type(item) not in (str, int, float, bool):
-            raise InvalidInput(f"{where}: {shown(key)} must be a string, a number or a boolean")
+            raise InvalidInput(
+                f"{where}: {shown(key)} must be a string, a number, a boolean or a list of these"
+            )
         if type(item) is float and not math.isfinite(item):
             raise InvalidInput(f"{where}: {shown(key)} must be finite, got {item}")
         if type(item) is int and not -(1 << 63) <= item < 1 << 64:
             raise InvalidInput(f"{where}: {shown(key)} does not fit into 64 bits")
-    return value
+    return found

@@ -7,8 +7,10 @@ outputs or an async iterator of chunks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,15 @@ HIGH = 1
 ADMITTED = 2
 """A later step of a request that was admitted already: it goes before new ones, and is not refused for
 the length of a queue. No client can ask for it."""
+
+_SCALARS = (str, int, float, bool)
+
+
+def carried(value: Any) -> Any:
+    """Return a parameter's value as all protocols carry it: a list of texts, numbers and booleans as JSON."""
+    if isinstance(value, (list, tuple)) and all(type(item) in _SCALARS for item in value):
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

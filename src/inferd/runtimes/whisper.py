@@ -26,7 +26,7 @@ from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP32, Tensors, lone
 from inferd.runtimes.generate import answered
 from inferd.runtimes.signatures import reconcile
-from inferd.runtimes.whisper_parameters import Settings, Wanted, check_language, checked
+from inferd.runtimes.whisper_parameters import NAMES, Settings, Wanted, check_language, checked
 from inferd.runtimes.whisper_windows import RATE, WINDOW, Segment, next_sound, repetitive, segments
 
 FILES = ("model.bin", "config.json", "tokenizer.json")
@@ -53,6 +53,7 @@ SIGNATURE = Signature(
         TensorSpec("progress", FP32, (-1,)),
     ),
     ragged=True,
+    parameters=NAMES,
 )
 
 
@@ -87,7 +88,8 @@ class WhisperRuntime:
                 help=nearest(self._settings.compute_type, supported),
             )
         self._model = self._loaded(folder, int(options.get("threads") or 1))
-        check_language(self._settings.language, self._model.supported_languages, ModelFileError)
+        _check_features(self._model, folder)
+        check_language(self._settings.language, _languages(self._model), ModelFileError)
         return reconcile(SIGNATURE, options, str(folder))
 
     def _loaded(self, folder: Path, threads: int) -> Any:
@@ -125,13 +127,14 @@ class TurnsEngine:
     def __init__(self, model: Any, settings: Settings) -> None:
         self._model = model
         self._settings = settings
+        self._languages = _languages(model)
         self._running: dict[int, Iterator[tuple[list[Tensors], bool]]] = {}
         self._turns: deque[int] = deque()
         self._latest: int | None = None
         self._held: set[int] = set()
 
     def add(self, key: int, inputs: Tensors, parameters: Parameters) -> None:
-        wanted = Wanted.of(parameters, self._model.supported_languages, self._settings)
+        wanted = Wanted.of(parameters, self._languages, self._settings)
         audio = checked(inputs["audio"], self._settings.max_seconds)
         self._running[key] = Transcription(self._model, self._settings, wanted, audio).pieces()
         self._turns.append(key)
@@ -220,11 +223,14 @@ class Transcription:
         text = self.tokenizer.decode(list(segment.tokens))
         if not any(c.isalnum() for c in text):  # in noise it hears dots
             return
-        end = offset + segment.end
+        start, end = offset + segment.start, offset + segment.end
+        sound = next_sound(self.audio, int(start * RATE))
+        if sound is not None and sound < end * RATE:  # a pause before it belongs to nobody
+            start = max(start, sound / RATE)
         yield {
             "text": lone((text if self.said else text.lstrip()).encode()),
             "segments": lone(text.strip().encode())[None],
-            "starts": _row(offset + segment.start)[None], "ends": _row(end)[None],
+            "starts": _row(start)[None], "ends": _row(end)[None],
             "progress": _row(min(1.0, end * RATE / len(self.audio))),
         }  # fmt: skip
         self.said = True
@@ -244,7 +250,8 @@ class Transcription:
             return [], seconds
         found, settled = segments(tokens, self.tokenizer.timestamp_begin, seconds)
         if self.settings.condition_on_previous_text and heat < 0.5:
-            self.previous += [t for s in found for t in s.tokens]
+            said = [t for s in found for t in s.tokens]
+            self.previous = [*self.previous, *said][-MAX_PROMPT:]
         return found, settled
 
     def _tokenizer(self, encoded: Any) -> Any:
@@ -285,6 +292,28 @@ class Transcription:
                 best = likely, tokens, heat
         # what only repeats itself was heard in noise
         return (best[1], best[2], True) if best else ([], 1.0, False)
+
+
+def _languages(model: Any) -> list[str]:
+    """Return the codes of the languages that a model knows: those it has a token for.
+
+    The library lists all that any model knows.
+    """
+    known: list[str] = model.supported_languages
+    if len(known) == 1:
+        return known
+    return [code for code in known if model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None]
+
+
+def _check_features(model: Any, folder: Path) -> None:
+    """Raise ``ModelFileError`` where sound would be prepared for another network than this one."""
+    made, wanted = len(model.feature_extractor.mel_filters), model.model.n_mels
+    if made != wanted:
+        raise ModelFileError(
+            f"{folder}: the network hears {wanted} bands, and preprocessor_config.json, or its absence, "
+            f"means {made}",
+            help="copy the preprocessor_config.json that the model was published with",
+        )
 
 
 def _row(value: float) -> np.ndarray:

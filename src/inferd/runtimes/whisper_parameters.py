@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from inferd.core.errors import InvalidInput, ModelFileError, nearest
+from inferd.core.errors import InvalidInput, InvalidParameter, ModelFileError, nearest
 from inferd.core.message import Parameters
 from inferd.runtimes.whisper_windows import RATE
+
+NAMES = ("language", "task", "prompt", "temperature")
+"""All parameters that a request may have."""
 
 TASKS = ("transcribe", "translate")
 WARMER = (0.0, 0.4, 0.8)
@@ -59,29 +62,34 @@ class Wanted:
 
     @staticmethod
     def of(parameters: Parameters, languages: Sequence[str], settings: Settings) -> Wanted:
-        """Read a request's parameters; raises ``InvalidInput``. Those of others are passed over.
+        """Read a request's parameters; raises ``InvalidParameter``.
 
         ``languages``: the codes that the model knows.
         """
+        for name in parameters:
+            if name not in NAMES:
+                raise InvalidParameter(
+                    f"unknown parameter {name[:64]!r}", help=nearest(name, NAMES)
+                )
         language = str(parameters.get("language") or settings.language).strip()
         language = language.lower() if language.lower() in languages else language
-        check_language(language, languages, InvalidInput)
+        check_language(language, languages, InvalidParameter)
         task = str(parameters.get("task") or "transcribe")
         if task not in TASKS:
-            raise InvalidInput(f"no task {task!r}", help=nearest(task, TASKS))
+            raise InvalidParameter(f"no task {task!r}", help=nearest(task, TASKS))
         if task == "translate" and len(languages) == 1:
-            raise InvalidInput(f"the model knows only {languages[0]!r}, and translates nothing")
+            raise InvalidParameter(f"the model knows only {languages[0]!r}, and translates nothing")
         prompt = parameters.get("prompt") or ""
         if not isinstance(prompt, str):
-            raise InvalidInput(f"prompt: must be text, not {prompt!r}")
+            raise InvalidParameter(f"prompt: must be text, not {prompt!r}")
         heat = parameters.get("temperature") or 0.0
         if isinstance(heat, (str, bool)) or not (math.isfinite(heat) and 0 <= heat <= 1):
-            raise InvalidInput(f"temperature: must be a number from 0 to 1, not {heat!r}")
+            raise InvalidParameter(f"temperature: must be a number from 0 to 1, not {heat!r}")
         return Wanted(language, task, prompt, (float(heat),) if heat else WARMER)
 
 
 def check_language(
-    language: str, known: Sequence[str], error: type[InvalidInput | ModelFileError]
+    language: str, known: Sequence[str], error: type[InvalidParameter | ModelFileError]
 ) -> None:
     """Raise ``error`` where ``language`` is named and not known, with those that are."""
     if language and language not in known:

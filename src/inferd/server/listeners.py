@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from inferd.config.reference import is_loopback
 from inferd.config.settings import Settings
@@ -36,7 +38,8 @@ class Listeners:
 
             context = server_context(server.tls_cert, server.tls_key)
         self._data = Listener(application, limits=self._limits, context=context)
-        await self._data.start(server.host, server.port, descriptor=server.listen_fd)
+        with _named("--port"):
+            await self._data.start(server.host, server.port, descriptor=server.listen_fd)
         host = server.host if server.listen_fd is None else self._inherited(self._data)
         self._instruments.listen("data", self._data)
         if server.listen_fd is not None and not self._data.port:
@@ -49,11 +52,13 @@ class Listeners:
     async def start_control(self, control: Application, metrics: Application) -> None:
         """Listen for the control plane, and for metrics alone where asked for."""
         server = self._server
-        admin = await self._other(control, server.admin_host, server.admin_port)
+        admin = await self._other(control, server.admin_host, server.admin_port, "--admin-port")
         self._instruments.listen("control", admin)
         self.admin_url = url(server.admin_host, admin.port)
         if server.metrics_host is not None:
-            only = await self._other(metrics, server.metrics_host, server.metrics_port)
+            only = await self._other(
+                metrics, server.metrics_host, server.metrics_port, "--metrics-port"
+            )
             self.metrics_url = url(server.metrics_host, only.port)
 
     def _inherited(self, listener: Listener) -> str:
@@ -68,9 +73,10 @@ class Listeners:
             )
         return host
 
-    async def _other(self, application: Application, host: str, port: int) -> Listener:
+    async def _other(self, application: Application, host: str, port: int, flag: str) -> Listener:
         listener = Listener(application, limits=self._limits)
-        await listener.start(host, port)
+        with _named(flag):
+            await listener.start(host, port)
         self._others.append(listener)
         return listener
 
@@ -85,6 +91,15 @@ class Listeners:
         for listener in (self._data, *self._others):
             if listener is not None:
                 listener.abort()
+
+
+@contextmanager
+def _named(flag: str) -> Iterator[None]:
+    """Say in an error which flag names the address that cannot be had."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{flag}: {error.message}", help=error.help) from None
 
 
 def url(host: str, port: int, *, tls: bool = False) -> str:

@@ -29,6 +29,8 @@ _ENDLESS = 2**63 - 1
 _BEGINNING = b"OggS\0\2"
 """How the first page of a stream begins in an Ogg file."""
 
+_FLAC_IN_OGG = b"\x7fFLAC"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,7 +72,16 @@ def read(soundfile: Any, data: bytes, limits: Limits) -> tuple[np.ndarray, int]:
         with soundfile.SoundFile(opened(data)) as file:
             return _samples(file, limits), int(file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
-        raise InvalidInput(f"the recording cannot be decoded: {_reason(error)}") from None
+        raise InvalidInput(
+            f"the recording cannot be decoded: {_reason(error)}", help=_instead(data)
+        ) from None
+
+
+def _instead(data: bytes) -> str | None:
+    """Return what to send instead, where the library that is there does not read what the file holds."""
+    if data.startswith(b"OggS") and data[28:33] == _FLAC_IN_OGG:
+        return "the Ogg file holds FLAC: send a FLAC file, or Vorbis or Opus in Ogg"
+    return None
 
 
 def _reason(error: Exception) -> str:

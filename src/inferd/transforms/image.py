@@ -160,7 +160,7 @@ class Resize:
         target = max(short, round(height * scale)), max(short, round(width * scale))
         if target[0] * target[1] > self.max_pixels:
             raise InvalidInput(
-                f"an image of {height}x{width} would become {target[0]}x{target[1]}, over the "
+                f"an image of {width}x{height} would become {target[1]}x{target[0]}, over the "
                 f"{self.max_pixels} pixels taken"
             )
         return target

@@ -1,6 +1,6 @@
 import pytest
 
-from inferd.core.errors import InvalidInput, ModelFileError
+from inferd.core.errors import InvalidParameter, ModelFileError
 from inferd.runtimes.genai.parameters import MAX_STOP, MAX_STOPS, read_limits, read_sampling
 
 
@@ -78,7 +78,7 @@ def test_stops_are_a_text_or_a_json_list(given, stops):
     ids=["empty", "long", "empty in list", "number", "nested", "many"],
 )
 def test_stops_that_are_none_are_refused(given):
-    with pytest.raises(InvalidInput, match="stop must be"):
+    with pytest.raises(InvalidParameter, match="stop must be"):
         sampling({"stop": given})
 
 
@@ -93,18 +93,20 @@ def test_stops_that_are_none_are_refused(given):
 )  # fmt: skip
 def test_values_out_of_range_are_named_with_their_range(given):
     (name,) = given
-    with pytest.raises(InvalidInput, match=f"{name} must be a .*number from .* to .*, got "):
+    with pytest.raises(InvalidParameter, match=f"{name} must be a .*number from .* to .*, got "):
         sampling(given)
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest():
-    with pytest.raises(InvalidInput, match="unknown parameter 'temprature'") as caught:
+    with pytest.raises(InvalidParameter, match="unknown parameter 'temprature'") as caught:
         sampling({"temprature": 1})
     assert "temperature" in caught.value.help
 
 
 def test_the_user_is_for_logs():
-    assert sampling({"user": "somebody"}) == sampling({})
+    said = {"user": "somebody", "safety_identifier": "s", "prompt_cache_key": "k"}
+
+    assert sampling(said) == sampling({})
 
 
 def test_the_context_is_bounded_and_may_be_set():

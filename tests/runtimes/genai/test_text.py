@@ -84,11 +84,15 @@ def test_what_the_template_writes_itself_is_a_mark_also_if_it_is_not_called_spec
     assert texts.encoded(parts, 100).tolist() == [START, *b"a<|start|>b", EOS]
 
 
-def test_without_a_template_there_are_no_conversations(tmp_path):
-    texts = Texts(generator(tmp_path / "m", template=None))
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [(None, "Empty chat template"), ("{% for m in %}", "unsupported"), ("", "")],
+)
+def test_without_a_template_that_works_there_are_no_conversations(tmp_path, template, why):
+    texts = Texts(generator(tmp_path / "m", template=template))
 
     assert not texts.chats
-    with pytest.raises(InvalidInput, match="no chat template"):
+    with pytest.raises(InvalidInput, match=f"no chat template that works.*{why}"):
         texts.rendered([{"role": "user", "content": "Hi"}])
 
 

@@ -6,6 +6,7 @@ const GENRES = ["Action", "Adventure", "Animation", "Children's", "Comedy", "Cri
 const STARS = ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"]
 const CALM = 250 // milliseconds without a further change after which the server is asked
 const LIKELY = 0.35 // what is less like the text than this is not suggested
+const SURE = 0.6 // and less than this is not taken for it: as in steps.py
 
 const seen = new Map() // number of a film -> { name, rating }, the latest last
 let found = [] // the films of the latest suggestions: { id, name, score }
@@ -44,7 +45,7 @@ async function submit(event) {
   if (!text) return status(at("found"), "Type a part of a title.")
   try {
     const [best] = await search(text)
-    if (best) add(best)
+    if (best?.score >= SURE) add(best)
     else status(at("found"), `No film is called “${text}”.`, "error")
   } catch (error) {
     problem(at("found"), error)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inferd.core.errors import InvalidInput, ModelFileError, nearest
+from inferd.core.errors import InvalidParameter, ModelFileError, nearest
 from inferd.core.message import Parameters
 
 MAX_STOPS = 16
@@ -33,7 +33,7 @@ _NUMBERS: dict[str, tuple[type, float, float]] = {
 """Kind, least and most of each."""
 
 _ALIASES = {"max_completion_tokens": "max_tokens", "max_new_tokens": "max_tokens"}
-_SILENT = ("user",)
+_SILENT = ("user", "safety_identifier", "prompt_cache_key")
 """Said for whoever reads logs."""
 
 NAMES = (*_NUMBERS, "stop", *_ALIASES, *_SILENT)
@@ -102,7 +102,7 @@ def read_limits(
     try:
         base = _suggested(search)
         sampling = _sampling(given, base, allowed=(*_NUMBERS, "stop", *_LAID_DOWN))
-    except InvalidInput as error:
+    except InvalidParameter as error:
         raise ModelFileError(f"{place}: parameters: {error.message}", help=error.help) from None
     wide = numbers.get("context", min(context, DEFAULT_CONTEXT))
     if wide > context:
@@ -137,7 +137,7 @@ def _suggested(search: Mapping[str, Any]) -> Sampling:
 
 
 def read_sampling(parameters: Parameters, limits: Limits) -> Sampling:
-    """Return how a request wants its answer. Raises ``InvalidInput``."""
+    """Return how a request wants its answer. Raises ``InvalidParameter``."""
     wanted = _sampling(dict(parameters), limits.sampling, allowed=(*_NUMBERS, "stop", *_ALIASES))
     if limits.tokens is not None and wanted.max_tokens > limits.tokens:
         wanted = replace(wanted, max_tokens=limits.tokens)
@@ -151,7 +151,7 @@ def _sampling(given: dict[str, Any], base: Sampling, allowed: tuple[str, ...]) -
         if name in _SILENT:
             continue
         if name not in allowed:
-            raise InvalidInput(f"unknown parameter {name[:64]!r}", help=nearest(name, allowed))
+            raise InvalidParameter(f"unknown parameter {name[:64]!r}", help=nearest(name, allowed))
         read = _stops(value) if field == "stop" else _number(name, value)
         found[field] = (
             min(found[field], read) if field in found else read
@@ -168,7 +168,7 @@ def _number(name: str, value: Any) -> float | int:
         shown = (
             repr(value)[:40] if type(value) in (int, float, bool) else f"a {type(value).__name__}"
         )
-        raise InvalidInput(f"{name} must be {what} from {low} to {high}, got {shown}")
+        raise InvalidParameter(f"{name} must be {what} from {low} to {high}, got {shown}")
     return kind(value)  # type: ignore[no-any-return]
 
 
@@ -182,9 +182,9 @@ def _stops(value: Any) -> tuple[str, ...]:
             found = value  # a text that begins like a list
     stops = [found] if isinstance(found, str) else found
     if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
-        raise InvalidInput("stop must be a text, or a JSON list of texts")
+        raise InvalidParameter("stop must be a text, or a JSON list of texts")
     if len(stops) > MAX_STOPS or not all(0 < len(stop) <= MAX_STOP for stop in stops):
-        raise InvalidInput(
+        raise InvalidParameter(
             f"stop must be at most {MAX_STOPS} texts of 1 to {MAX_STOP} characters each"
         )
     return tuple(stops)

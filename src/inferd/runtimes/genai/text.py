@@ -39,6 +39,7 @@ class Texts:
                 f"{directory}: its tokenizer cannot be loaded: {_told(error)}",
                 help="copy the tokenizer's files again",
             ) from None
+        self._why = "it writes nothing"
         written = self._written(_PROBE[:1])
         self.chats = bool(written)
         self._marks = Marks(marks_of(_added(directory), written + self._written(_PROBE)))
@@ -47,7 +48,8 @@ class Texts:
     def _written(self, messages: list[dict[str, str]]) -> str:
         try:
             return self._applied(messages)
-        except Exception:  # no template, or one that does not work
+        except Exception as error:  # no template, or one that does not work
+            self._why = _told(error).rstrip(".")
             return ""
 
     def _applied(self, messages: list[dict[str, str]]) -> str:
@@ -61,7 +63,8 @@ class Texts:
         """
         if not self.chats:
             raise InvalidInput(
-                "the model has no chat template, so it takes no messages", help="send a prompt"
+                f"the model has no chat template that works, so it takes no messages: {self._why}",
+                help="send a prompt",
             )
         hidden, marks = self._marks.hidden(messages)
         try:

@@ -6,14 +6,12 @@ used; ``None`` stands for what is not there. Made once for a plan. Pure.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from inferd.core.message import Parameters
+from inferd.core.message import Parameters, carried
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import DType
 from inferd.routing.pipeline.plan import PipelinePlan
@@ -175,13 +173,8 @@ def _line(index: int, node: Node, places: Places) -> Line:
         spec.fallback.call if spec.fallback is not None else None,
         tuple([slot.name for slot in slots]) or None,
         tuple((ref, places[ref]) for ref in spec.when.refs) if spec.when is not None else (),
-        parameters={name: _scalar(each.value) for name, each in spec.parameters.items()},
+        parameters={name: carried(each.value) for name, each in spec.parameters.items()},
     )  # fmt: skip
-
-
-def _scalar(value: Any) -> Any:
-    """Return a constant as parameters carry it: a list as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _sources(feeds: Mapping[str, Feed], node: Node, places: Places) -> tuple[Source, ...]:
