@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from examples.kit.command import status
 from inferd import Client
-from inferd.core.errors import InferdError
 
 MODEL = "customer_service"
 LISTS = ("entities", "entity_kinds")
@@ -111,23 +111,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--wav", type=Path, help="a question as a recording: wav, flac or ogg")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server's address")
     chosen = parser.parse_args(arguments)
+    return status(lambda: converse(chosen.url, chosen.text, chosen.wav))
+
+
+def converse(url: str, text: str | None, wav: Path | None) -> int:
+    """Ask one question, or those that are typed until an empty line."""
     history: list[dict[str, str]] = []
-    try:
-        with Client(chosen.url) as client:
-            if chosen.wav is not None:
-                turn(client, history, audio=chosen.wav.read_bytes())
-            elif chosen.text is not None:
-                turn(client, history, text=chosen.text)
-            else:
-                while line := input("> ").strip():
-                    turn(client, history, text=line)
-    except EOFError:
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except (InferdError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    with Client(url) as client:
+        if wav is not None:
+            turn(client, history, audio=wav.read_bytes())
+        elif text is not None:
+            turn(client, history, text=text)
+        else:
+            while line := input("> ").strip():
+                turn(client, history, text=line)
     return 0
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from tqdm import tqdm
 
 from examples.financial_sentiment.follow import Line, Splitter, Tail, numbered, parse
+from examples.kit.command import status
 from inferd import Client
 from inferd.core.errors import InferdError, Unavailable
 
@@ -276,16 +277,12 @@ def arguments_of(given: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = arguments_of(arguments)
-    try:
+
+    def work() -> int:
         with Client(options.url) as client:
             return int(options.run(client, options))
-    except BrokenPipeError:
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except (InferdError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+
+    return status(work)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from examples.kit.command import status
 from inferd import Client
 from inferd.core.errors import InferdError
 
@@ -84,19 +85,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server's address")
     inputs = vars(parser.parse_args(arguments))
     url, file = inputs.pop("url"), inputs.pop("batch")
+    return status(lambda: answer(url, file, inputs))
+
+
+def answer(url: str, file: str | None, inputs: dict[str, Any]) -> int:
+    """Print the films for one person, or for each line of a file."""
     with Client(url) as client:
-        try:
-            if file == "-":
-                return int(batch(client, sys.stdin.buffer, sys.stdout) > 0)
-            if file:
-                with open(file, "rb") as opened:
-                    return int(batch(client, opened, sys.stdout) > 0)
-            print(*lines(recommend(client, inputs)), sep="\n")
-        except KeyboardInterrupt:
-            return 130
-        except (InferdError, OSError) as error:
-            print(error, file=sys.stderr)
-            return 1
+        if file == "-":
+            return int(batch(client, sys.stdin.buffer, sys.stdout) > 0)
+        if file:
+            with open(file, "rb") as opened:
+                return int(batch(client, opened, sys.stdout) > 0)
+        print(*lines(recommend(client, inputs)), sep="\n")
     return 0
 
 

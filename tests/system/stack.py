@@ -4,6 +4,8 @@ import contextlib
 import http.client
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -54,6 +56,29 @@ def call(address, model, values, *, headers=None, **options):
     given.set_data_from_numpy(np.array([values], dtype=np.float32))
     with InferenceServerClient(address, **options) as client:
         return client.infer(model, [given], headers=headers).as_numpy("y")[0].tolist()
+
+
+@contextlib.contextmanager
+def running(engine, folder, repository, *arguments):
+    """Build and start a Compose project in ``folder``, and end it; prints how long that took."""
+    for base in (images.PYTHON, images.NGINX):
+        images.provide(engine, base)
+    begin = time.monotonic()
+    made = Stack(engine, folder, repository, *arguments)
+    try:
+        seconds = made.up()
+        built = time.monotonic() - begin - seconds
+        print(f"\nbuilt in {built:.1f} s, all healthy in {seconds:.1f} s")
+        yield made
+    finally:
+        made.down()
+
+
+def documented(page, repository):
+    """Return the options with which a page says to compose a repository."""
+    pattern = rf"^inferd compose {re.escape(repository)} (.+) --port 8080$"
+    [options] = re.findall(pattern, page.read_text(), re.MULTILINE)
+    return shlex.split(options)
 
 
 class Stack:

@@ -13,9 +13,9 @@ import time
 import numpy as np
 import pytest
 import trustme
-from tests.system import chained, images
+from tests.system import chained
 from tests.system.serving import serving, until
-from tests.system.stack import Stack, ask, call, free_port
+from tests.system.stack import Stack, ask, call, free_port, running
 from tests.system.traffic import Load, request, run, summary
 from tritonclient.grpc import InferInput, aio
 from tritonclient.utils import InferenceServerException
@@ -44,21 +44,10 @@ def repository(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(engine, repository, tmp_path_factory):
     """Two replicas of the pipeline and of one of its models, one of the other, and NGINX."""
-    for base in (images.PYTHON, images.NGINX):
-        images.provide(engine, base)
-    made = Stack(
-        engine, tmp_path_factory.mktemp("stack") / "compose", repository,
-        "--services", "double,shift", "--replicas", "2", "--memory", "512m",
-    )  # fmt: skip
-    begin = time.monotonic()
-    try:
-        seconds = made.up()
-        print(
-            f"\nbuilt in {time.monotonic() - begin - seconds:.1f} s, all healthy in {seconds:.1f} s"
-        )
+    folder = tmp_path_factory.mktemp("stack") / "compose"
+    options = ("--services", "double,shift", "--replicas", "2", "--memory", "512m")
+    with running(engine, folder, repository, *options) as made:
         yield made
-    finally:
-        made.down()
 
 
 def test_answers_are_those_of_one_process(stack, repository, tmp_path):

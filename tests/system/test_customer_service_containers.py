@@ -1,16 +1,11 @@
 """The customer service, as it is, as four services in containers behind NGINX: the answers of one process."""
 
-import re
-import shlex
-import time
-
 import pytest
 from examples.customer_service import client as asking
 from examples.customer_service import prepare
 from tests.applications.spoken import say
-from tests.system import images
 from tests.system.serving import serving
-from tests.system.stack import Stack
+from tests.system.stack import documented, running
 
 from inferd import Client
 
@@ -41,22 +36,10 @@ def application(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(engine, application, tmp_path_factory):
     """What the page says: one replica of each service."""
-    page = (prepare.HERE / "README.md").read_text()
-    [options] = re.findall(
-        r"^inferd compose \.customer-service (.+) --port 8080$", page, re.MULTILINE
-    )
-    for base in (images.PYTHON, images.NGINX):
-        images.provide(engine, base)
-    begin = time.monotonic()
-    made = Stack(
-        engine, tmp_path_factory.mktemp("stack") / "compose", application, *shlex.split(options)
-    )
-    try:
-        seconds = made.up()
-        print(f"\nbuilt in {time.monotonic() - begin - seconds:.1f} s, healthy in {seconds:.1f} s")
+    options = documented(prepare.HERE / "README.md", ".customer-service")
+    folder = tmp_path_factory.mktemp("stack") / "compose"
+    with running(engine, folder, application, *options) as made:
         yield made
-    finally:
-        made.down()
 
 
 def answers(address):

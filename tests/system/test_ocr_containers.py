@@ -1,16 +1,12 @@
 """The OCR pipeline, as it is, in containers behind NGINX: the answers of one process, and one trace."""
 
-import re
 import secrets
-import shlex
-import time
 
 import numpy as np
 import pytest
 from examples.ocr import build
-from tests.system import images
 from tests.system.serving import serving, until
-from tests.system.stack import Stack, ask
+from tests.system.stack import ask, documented, running
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from inferd import Client
@@ -33,21 +29,11 @@ def application(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(engine, application, tmp_path_factory):
     """What the page says: one replica of the pipeline and of ``detect``, two of ``recognise``."""
-    page = (build.HERE / "README.md").read_text()
-    [options] = re.findall(r"^inferd compose \.ocr (.+) --port 8080$", page, re.MULTILINE)
-    for base in (images.PYTHON, images.NGINX):
-        images.provide(engine, base)
-    made = Stack(
-        engine, tmp_path_factory.mktemp("stack") / "compose", application, *shlex.split(options)
-    )
-    begin = time.monotonic()
-    try:
-        seconds = made.up()
-        built = time.monotonic() - begin - seconds
-        print(f"\nbuilt in {built:.1f} s, all healthy in {seconds:.1f} s; {sizes(engine, made)}")
+    options = documented(build.HERE / "README.md", ".ocr")
+    folder = tmp_path_factory.mktemp("stack") / "compose"
+    with running(engine, folder, application, *options) as made:
+        print(sizes(engine, made))
         yield made
-    finally:
-        made.down()
 
 
 def sizes(engine, stack):
