@@ -21,6 +21,10 @@ def status(work: Callable[[], int]) -> int:
         return 130
     except BrokenPipeError:
         return 1
-    except (InferdError, OSError) as error:
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except InferdError as error:
         print(error, file=sys.stderr)
         return 1

@@ -113,7 +113,9 @@ def test_no_page_at_all_is_said():
     answer = Server(version("plain")).get("/ui/")
 
     assert answer.status == 404
-    assert "no model that is served has a page" in value(answer)["error"]["message"]
+    error = value(answer)["error"]
+    assert "no model that is served has a page" in error["message"]
+    assert "pipeline.yaml, and start without --no-pages" in error["help"]
 
 
 def test_browsers_are_led_from_the_root_and_nobody_else(server):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.execution.workers import CURVE, probe_spec
 
-from inferd.core.errors import InferdError, ModelFileError
+from inferd.core.errors import ConfigError, InferdError, ModelFileError
 from inferd.core.signature import TensorSpec
 from inferd.core.step import Step
 from inferd.core.tensor import FP32
@@ -133,6 +133,18 @@ def test_a_declared_output_is_held_against_the_models_answer(tmp_path, signature
         load(spec)
     assert words in caught.value.message
     assert "signature.outputs" in caught.value.help
+
+
+def test_a_default_that_fits_no_request_is_told_with_its_line(tmp_path):
+    (tmp_path / "three.py").write_text(THREE)
+    signature = declared([-1, 3])
+    signature["inputs"][0]["default"] = "red"
+    options = {"class": "three:Three", "directory": str(tmp_path), "signature": signature,
+               "places": {"signature": "m/model.yaml:2"}}  # fmt: skip
+    with pytest.raises(
+        ConfigError, match="m/model.yaml:2: signature: input 'x' is FP32 .* default"
+    ):
+        load(probe_spec(tmp_path, options=options, signature=signature))
 
 
 @pytest.mark.parametrize("curve", [CURVE, None], ids=["remembered", "measured"])

@@ -49,6 +49,17 @@ def test_an_error_of_the_runtime_is_given_its_place(error, told):
     assert ORIGIN.placed(error).message == told
 
 
+def test_an_error_about_the_signature_is_given_its_line():
+    wrong = ConfigError("signature: input 'x' is FP32", help="do")
+    origin = Origin("m v1", "m/1/w.pth", {**PLACES, "signature": "m/model.yaml:3"})
+
+    assert origin.declared(wrong).message == "m/model.yaml:3: signature: input 'x' is FP32"
+    assert BARE.declared(wrong).message == f"{BARE}: signature: input 'x' is FP32"
+    assert (type(origin.declared(wrong)), origin.declared(wrong).help) == (ConfigError, "do")
+    other = ConfigError("m/model.yaml:9: preprocess[0]: no")
+    assert origin.declared(other) is other
+
+
 def test_the_kind_and_the_help_of_an_error_stay():
     found = BARE.placed(ConfigError("no", help="do"))
 

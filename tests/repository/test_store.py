@@ -151,6 +151,12 @@ def test_what_cannot_be_served_says_why(tree, files, says):
     assert says in caught.value.message and "m/" in caught.value.message
 
 
+def test_a_page_beside_models_is_led_into_one_of_them(tree):
+    with pytest.raises(InferdError, match="page: holds no model file") as caught:
+        list(scan([tree({"m/1/a.onnx": "x", "page/index.html": "x"})], Formats()))
+    assert caught.value.help.endswith("MODEL/page/")
+
+
 def test_external_data_and_notes_beside_an_artifact_are_no_candidates(tree):
     root = tree({"m/1/a.onnx": "x", "m/1/a.onnx.data": "", "m/1/weights.bin": "", "m/1/tokenizer.json": "",
                  "m/1/labels.txt": "", "m/1/code.py": "", "m/1/README.md": ""})  # fmt: skip

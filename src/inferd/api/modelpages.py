@@ -37,6 +37,10 @@ HEADERS: Headers = [
 ]
 _VARY = (b"Vary", b"Accept")
 _HTML = b"text/html"
+_HELP = (
+    f"put an {INDEX} into a directory {FOLDER} beside its model.yaml or pipeline.yaml, "
+    "and start without --no-pages"
+)
 
 
 def pages(table: RouteTable) -> list[str]:
@@ -65,10 +69,7 @@ class ModelPageDoors:
         """List the pages, or lead to the only one."""
         names = pages(self._table)
         if not names:
-            raise NotFound(
-                "no model that is served has a page",
-                help=f"put an {INDEX} into a directory {FOLDER} beside its model.yaml or pipeline.yaml",
-            )
+            raise NotFound("no model that is served has a page", help=_HELP)
         here = "" if request.raw_path.endswith(b"/") else "ui/"
         if len(names) == 1:
             return _redirect(f"{here}{quote(names[0])}/", call)
@@ -111,10 +112,7 @@ def model_page_doors(table: RouteTable, alive: Door) -> dict[str, Door]:
 
 def _no_file(model: str, name: str, names: list[str]) -> NotFound:
     if not names and name == INDEX:
-        return NotFound(
-            f"model {model!r} has no page",
-            help=f"put an {INDEX} into a directory {FOLDER} beside its model.yaml or pipeline.yaml",
-        )
+        return NotFound(f"model {model!r} has no page", help=_HELP)
     hint = nearest(name, names) if names else ""
     return NotFound(
         f"the page of model {model!r} has no file {name[:100]!r}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inferd.codecs.results import encode_request
-from inferd.core.errors import InferdError, ModelFileError
+from inferd.core.errors import ConfigError, InferdError, ModelFileError
 from inferd.core.plan import BatchPlan
 from inferd.core.runtime import Runtime
 from inferd.core.signature import Signature
@@ -106,12 +106,13 @@ def _proven(
     spec: Mapping[str, Any], runtime: Runtime, signature: Signature, origin: Origin
 ) -> tuple[Program, list[Tensors], Tensors, Signature]:
     """Return the program, its golden requests, what the runtime was given, and what it answers."""
-    chain = compile_chain(
-        signature,
-        [Step.from_json(s) for s in spec["preprocess"]],
-        [Step.from_json(s) for s in spec["postprocess"]],
-        Path(spec["directory"]),
+    before, after = (
+        [Step.from_json(s) for s in spec[key]] for key in ("preprocess", "postprocess")
     )
+    try:
+        chain = compile_chain(signature, before, after, Path(spec["directory"]))
+    except ConfigError as error:
+        raise origin.declared(error) from None
     program = Program(runtime, chain, origin.label)
     golden = [chain.example()]
     if spec["warmup"]:

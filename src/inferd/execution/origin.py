@@ -70,6 +70,13 @@ class Origin:
         place = f"{self.places[key]}: {key}" if key else str(self)
         return from_kind(error.kind, f"{place}: {text}", error.help or _help(key))
 
+    def declared(self, error: InferdError) -> InferdError:
+        """Return an error about the signature with file and line, or with model and file."""
+        if not error.message.startswith("signature: "):
+            return error
+        place = self.places.get("signature") or str(self)
+        return from_kind(error.kind, f"{place}: {error.message}", error.help)
+
     def _key(self, error: InferdError) -> str | None:
         """Return the key of ``model.yaml`` that an error is about."""
         cause = error.__cause__

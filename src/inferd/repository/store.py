@@ -15,7 +15,7 @@ from inferd.config.sources import Section
 from inferd.core.errors import ConfigError, ModelFileError, nearest
 from inferd.repository.layout import PIPELINE_FILE, SCRIPTS, Place, find, inside, listing, whole
 from inferd.repository.modelfile import NAME, check_runtime, places, read_modelfile, spec_fields
-from inferd.repository.page import folder_of
+from inferd.repository.page import FOLDER, folder_of
 from inferd.repository.spec import PIPELINE, ModelSpec
 
 PYTHON = "python"
@@ -376,10 +376,10 @@ def _one(files: Sequence[Path], place: Place, key: str, example: str) -> Path:
 
 
 def _none(place: Place) -> ModelFileError:
-    return ModelFileError(
-        f"{place.directory}: holds no model file",
-        help=f"put the artifact there, or name a Python class in {NAME}: `class: module:Class`",
-    )
+    help = f"put the artifact there, or name a Python class in {NAME}: `class: module:Class`"
+    if place.directory.name == FOLDER:
+        help = f"a page belongs beside the {NAME} or {PIPELINE_FILE} of its model: MODEL/{FOLDER}/"
+    return ModelFileError(f"{place.directory}: holds no model file", help=help)
 
 
 def _beside(place: Place, name: Path, section: Section, key: str) -> Path:
