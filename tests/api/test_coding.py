@@ -1,9 +1,19 @@
 import gzip
+import random
 import zlib
 
 import pytest
 
-from inferd.api.coding import compress, compressed, expand, expanded, sent_coding, wished, worth
+from inferd.api.coding import (
+    MAX_MEMBERS,
+    compress,
+    compressed,
+    expand,
+    expanded,
+    sent_coding,
+    wished,
+    worth,
+)
 from inferd.core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from inferd.transport.message import HTTPResponse
 
@@ -22,6 +32,32 @@ def test_other_implementations_are_read():
     assert expand(gzip.compress(b"two ") + gzip.compress(b"members"), "gzip", 99) == b"two members"
     assert expand(zlib.compress(TEXT), "deflate", len(TEXT)) == TEXT
     assert expand(bare.compress(TEXT) + bare.flush(), "deflate", len(TEXT)) == TEXT
+
+
+def test_members_of_any_size_are_expanded_and_bounded_in_number():
+    noise = random.Random(5).randbytes(300_000)
+    sizes = [0, 1, 400, 511, 512, 513, 70_000, 0, 200_000]
+    parts = [noise[:size] for size in sizes]
+    body = b"".join(gzip.compress(part) for part in parts)
+
+    assert expand(memoryview(body), "gzip", 1 << 20) == b"".join(parts)
+    assert expand(gzip.compress(b"") * MAX_MEMBERS, "gzip", 1) == b""
+    with pytest.raises(TooLarge, match=f"over {MAX_MEMBERS} members"):
+        expand(gzip.compress(b"") * (3 << 20), "gzip", 1)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize("level", [0, 9])
+def test_a_body_is_expanded_whatever_its_pieces(coding, level):
+    wbits = {"gzip": 31, "deflate": 15}[coding]
+    for text in (bytes(3 << 20), random.Random(7).randbytes(700_001), b"ab" * 131_072):
+        machine = zlib.compressobj(level, wbits=wbits)
+        body = machine.compress(text) + machine.flush()
+        assert expand(body, coding, len(text)) == text
+        with pytest.raises(TooLarge):
+            expand(body, coding, len(text) - 1)
+        with pytest.raises(InvalidInput):
+            expand(body[:-1], coding, len(text))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

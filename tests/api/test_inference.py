@@ -1,4 +1,6 @@
 import asyncio
+import io
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from inferd.api.coding import compress, expand
 from inferd.api.inference import server_timing
 from inferd.api.offload import Inline
 from inferd.api.settings import ApiSettings
+from inferd.codecs.npy import NpyCodec
 from inferd.core.errors import Overloaded
 from inferd.core.message import Request, Response, StepTiming, Timings
 from inferd.core.plan import BatchPlan
@@ -60,6 +63,24 @@ def test_large_bodies_and_answers_are_coded_elsewhere(path, media, body, door):
     assert offload.doors == [
         ("decode", door), ("encode", "oip" if door == "oip" else "simple"),
     ]  # fmt: skip
+
+
+def test_what_is_slow_to_read_where_it_is_is_read_in_a_thread(monkeypatch):
+    threads = []
+    decode = NpyCodec.decode
+
+    def seen(self, body):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return decode(self, body)
+
+    monkeypatch.setattr(NpyCodec, "decode", seen)
+    server = Server(version(), settings=SMALL)
+    for order in "CF":
+        out = io.BytesIO()
+        np.save(out, np.arange(300, dtype=np.float32).reshape(100, 3, order=order))
+        response = server.post("/predict", out.getvalue(), content_type="application/x-npy")
+        assert response.status == 200
+    assert threads == [True, False]
 
 
 def test_small_ones_are_not():

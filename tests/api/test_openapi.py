@@ -5,6 +5,7 @@ from tests.codecs.signatures import signature
 
 from inferd.api.openapi import document
 from inferd.api.routes import ROUTES
+from inferd.codecs.media import IMAGES
 from inferd.routing.table import RouteTable
 
 IMAGE = signature([("image", "BYTES", [-1], "image")], [("y", "FP32", [-1]), ("z", "BYTES", [-1])])
@@ -41,9 +42,7 @@ def test_models_have_their_schemas_and_media():
     paths = made(version("i", sig=IMAGE))["paths"]
     operation = paths["/models/i/predict"]["post"]
 
-    assert set(operation["requestBody"]["content"]) == {
-        "application/json", "image/png", "image/jpeg",
-    }  # fmt: skip
+    assert set(operation["requestBody"]["content"]) == {"application/json", *IMAGES}
     assert "/v2/models/i/versions/1/infer" in paths
 
 

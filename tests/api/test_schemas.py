@@ -114,6 +114,7 @@ def test_the_schema_of_the_simple_dialect_agrees_with_its_decoder(sig, data):
         {"parameters": None},
         {"parameters": {"k": 1}},
         {"parameters": {"k": [1]}},
+        {"parameters": {"k": [[1]]}},
         {"more": 1},
     ],
     ids=str,

@@ -136,7 +136,7 @@ def test_who_may_load_and_unload_is_asked():
     assert (loaded.status, loaded.body, unloaded.status) == (200, b"", 200)
     assert shelf.done == [("load", "m", {"config": "{}"}), ("unload", "m", {})]
     assert server.post("/v2/repository/models/missing/load", b"").status == 404
-    assert server.post("/v2/repository/models/m/load", {"parameters": {"a": []}}).status == 400
+    assert server.post("/v2/repository/models/m/load", {"parameters": {"a": {}}}).status == 400
 
 
 @pytest.mark.parametrize(

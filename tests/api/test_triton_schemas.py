@@ -26,7 +26,7 @@ def test_the_schema_of_a_request_takes_what_the_codec_takes():
 
 @pytest.mark.parametrize(
     "change",
-    [{"text": 1}, {"tokens": [0.5]}, {"pair": [1]}, {"k": []}, {"id": 5}, {"parameters": []}],
+    [{"text": 1}, {"tokens": [0.5]}, {"pair": [1]}, {"k": {}}, {"id": 5}, {"parameters": []}],
     ids=str,
 )
 def test_the_schema_of_a_request_refuses_what_the_codec_refuses(change):

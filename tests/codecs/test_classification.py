@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from inferd.codecs.classification import classified
-from inferd.core.errors import InvalidInput
+from inferd.codecs.classification import MAX_CLASSES, classified
+from inferd.core.errors import InvalidInput, TooLarge
 
 
 def classes(array, count, labels=(), *, batched=True):
@@ -87,3 +87,16 @@ def test_what_is_told_are_values_of_the_row(array, count):
     for i, text in enumerate(found):
         value, index = text.split(":")
         np.testing.assert_equal(np.float32(value), array[i // shape[1], int(index)])
+
+
+def test_classes_are_bounded_in_number():
+    """Of a tensor of 60 MiB telling them took half a minute, and gigabytes."""
+    whole = np.zeros((MAX_CLASSES // 2, 2), np.float32)
+
+    assert classes(whole, 2)[1] == whole.shape
+    for array, count in (
+        (np.zeros((MAX_CLASSES + 1, 4)), 1),
+        (np.zeros((1, MAX_CLASSES + 1)), 1 << 40),
+    ):
+        with pytest.raises(TooLarge, match=f"at most {MAX_CLASSES} classes are told"):
+            classes(array, count)

@@ -1,7 +1,7 @@
 import pytest
 from tests.codecs.signatures import signature
 
-from inferd.codecs.media import RECORDINGS, accepts, media_codec
+from inferd.codecs.media import IMAGES, RECORDINGS, accepts, media_codec
 from inferd.core.errors import InvalidInput, UnsupportedMedia
 
 IMAGE = signature([("image", "BYTES", [-1], "image")])
@@ -19,7 +19,7 @@ DEEP = signature([("x", "FP32", [-1, 2, 2])])
 @pytest.mark.parametrize(
     ("sig", "media"),
     [
-        (IMAGE, ("application/json", "image/png", "image/jpeg")),
+        (IMAGE, ("application/json", *IMAGES)),
         (SOUND, ("application/json", *RECORDINGS)),
         (TEXT, ("application/json", "text/plain", "text/csv", "application/x-npy")),
         (VECTOR, ("application/json", "text/csv", "application/x-npy")),

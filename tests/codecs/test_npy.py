@@ -11,6 +11,7 @@ from tests.codecs.signatures import signature
 
 from inferd.codecs import npy
 from inferd.codecs.npy import NpyCodec
+from inferd.codecs.values import MAX_TEXTS
 from inferd.core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from inferd.core.plan import BatchPlan
 
@@ -158,7 +159,7 @@ def test_texts():
 
 
 def test_the_count_of_texts_is_bounded():
-    body = npy_bytes(np.zeros(npy.MAX_TEXTS + 1, "S1"))
+    body = npy_bytes(np.zeros(MAX_TEXTS + 1, "S1"))
 
     with pytest.raises(TooLarge, match="1048577 texts"):
         NpyCodec(signature([("x", "BYTES", [-1])])).decode(body)

@@ -113,3 +113,10 @@ def test_what_json_cannot_carry_is_said_to_be_binary(array, message):
         write_json("y", array)
 
     assert "binary" in refused.value.help
+
+
+def test_a_size_is_one_that_memory_might_have():
+    """A number of thousands of digits cannot even be told."""
+    for size in (1 << 63, 10**4000, -1, True, 1.0):
+        with pytest.raises(InvalidInput, match="must be a list of sizes"):
+            sizes([1, size], "x")

@@ -2,6 +2,7 @@ import pytest
 from tests.codecs.signatures import signature
 
 from inferd.codecs import registry
+from inferd.codecs.media import RECORDINGS
 from inferd.core.errors import Unsupported
 from inferd.core.plan import BatchPlan
 
@@ -9,7 +10,7 @@ VECTOR = signature([("x", "FP32", [-1, 1])])
 IMAGE = signature([("x", "BYTES", [-1], "image")])
 SOUND = signature([("x", "BYTES", [-1], "audio")])
 TEXT = signature([("x", "BYTES", [-1])])
-FITS = {"image": IMAGE, "audio": SOUND, "text/plain": TEXT}
+FITS = {"image": IMAGE, "text/plain": TEXT, **dict.fromkeys(RECORDINGS, SOUND)}
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
@@ -47,3 +48,19 @@ def test_the_binary_form_is_named_by_the_size_of_its_json_part():
 )
 def test_what_is_slow_to_read_is_read_elsewhere(name, away):
     assert registry.offloaded(name) == away
+
+
+@pytest.mark.parametrize(
+    ("name", "sig", "body", "long"),
+    [
+        ("application/x-npy", VECTOR, b"{'fortran_order': False}", False),
+        ("application/x-npy", VECTOR, b"{'fortran_order': True}", True),
+        ("application/x-npy", TEXT, b"", True),
+        (registry.split_door(100), VECTOR, b"", False),
+        (registry.split_door(100), TEXT, b"", True),
+        ("image/png", IMAGE, b"True", False),
+        (registry.sagemaker_door("application/x-npy", "application/json"), TEXT, b"", True),
+    ],
+)
+def test_some_raw_bodies_take_long_all_the_same(name, sig, body, long):
+    assert registry.lingers(name, memoryview(body), sig) == long

@@ -131,6 +131,10 @@ def test_what_does_not_fit_is_refused_by_name(sig, data, message):
         (b"[1,2,3]", "must be an object"),
         (b"{}", 'has no "data"'),
         (b'{"date":[1,2,3]}', "(?s)unknown key 'date'.*did you mean 'data'"),
+        (
+            b'{"x":[1,2,3]}',
+            '(?s)unknown key \'x\'.*inputs belong into "data": {"data": {"x": ...}}',
+        ),
         (b'{"data":[1,2,3],"outputs":["z"]}', "no output named 'z'"),
         (b'{"data":[1,2,3],"outputs":"y"}', "must be a list of output names"),
         (b'{"data":[1,2,3],"outputs":[]}', "must be a list of output names"),

@@ -5,7 +5,7 @@ import pytest
 from tests.codecs.signatures import signature
 
 from inferd.codecs.tfexamples import ClassifyCodec, RegressCodec, scores_of, value_of
-from inferd.core.errors import InvalidInput, Unsupported
+from inferd.core.errors import InvalidInput, TooLarge, Unsupported
 
 SCORES = ("scores", "FP32", [-1, 3])
 VECTOR = [("x", "FP32", [-1, 3])]
@@ -136,3 +136,28 @@ def test_the_value_of_a_regression_follows_from_the_signature(outputs, found):
         return
     with pytest.raises(Unsupported, match="no output of one float"):
         decode(sig, examples=[{"x": [1, 2, 3]}])
+
+
+FREE = signature([("x", "FP32", [-1, -1]), ("t", "BYTES", [-1, 1])], [("y", "FP32", [-1, 1])])
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"x": [1] * 30_000},
+        {"x": [[1]] * 30_000},
+        {"t": "a" * 500_000},
+        {"t": {"b64": "a" * 500_000}},
+    ],
+    ids=["values", "lists", "text", "bytes"],
+)
+def test_a_context_does_not_become_very_much_in_many_examples(context):
+    """A body of some hundred KiB would become gigabytes."""
+    with pytest.raises(TooLarge, match='"context" is too large to be shared by 60000 examples'):
+        decode(FREE, examples=[{}] * 60_000, context=context)
+
+
+def test_a_context_is_of_inputs_alone():
+    """Else its names would be looked at once for each example."""
+    with pytest.raises(InvalidInput, match="\"context\" holds 'c0', which is no input"):
+        decode(FREE, examples=[{}] * 60_000, context={f"c{n}": 1 for n in range(20_000)})

@@ -101,7 +101,7 @@ def test_rows_and_columns_become_tensors(sig, body, expected):
         (VECTOR, {"inputs": {"y": [[1, 2, 3]]}}, "'x' is missing"),
         (VECTOR, {"signature_name": "other", "inputs": []}, "no signature 'other'"),
         (VECTOR, {"signature_name": 1, "inputs": []}, "must be a string"),
-        (VECTOR, {"inputs": [[1, 2, 3]], "parameters": {"k": []}}, "parameters: 'k'"),
+        (VECTOR, {"inputs": [[1, 2, 3]], "parameters": {"k": {}}}, "parameters: 'k'"),
         (NUMBERS, {"instances": [1.0]}, r"must be an integer \(INT64\), got 1.0"),
         (NUMBERS, {"instances": [2**63]}, "out of range for INT64"),
         (NUMBERS, {"instances": [True]}, "must be an integer"),

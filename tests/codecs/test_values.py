@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from inferd.codecs.values import Ragged, depth_of, to_array
-from inferd.core.errors import InvalidInput
+from inferd.codecs.values import MAX_TEXTS, Ragged, depth_of, to_array
+from inferd.core.errors import InvalidInput, TooLarge
 from inferd.core.tensor import BOOL, BYTES, DTYPES, FP16, FP32, FP64, INT8, INT64, UINT8, UINT64
 
 
@@ -33,7 +33,7 @@ def test_numbers_become_the_datatype(dtype):
         ([1], BOOL, r"data\[0\] must be true or false"),
         ([None], BOOL, "must be true or false"),
         ([5], BYTES, r"data\[0\] must be a text"),
-        ([{"x": 1}], BYTES, "must be a text, got an object"),
+        ([{"x": 1}], BYTES, "(?s)must be a text, got an object.*JSON too is sent as text"),
         ([{"b64": "!"}], BYTES, "is not valid"),
         (["\ud800"], BYTES, "is not valid"),
         ([{}], FP32, "got an object"),
@@ -88,3 +88,10 @@ def test_a_value_among_lists_is_named():
 )
 def test_empty_lists(value, shape):
     assert to_array(value, FP32, 2, "data").shape == shape
+
+
+def test_texts_are_bounded_in_number():
+    with pytest.raises(
+        TooLarge, match=f"data holds {MAX_TEXTS + 1} texts; at most {MAX_TEXTS} are"
+    ):
+        to_array([""] * (MAX_TEXTS + 1), BYTES, 1, "data")

@@ -1,6 +1,7 @@
 """The error tree: kinds are stable and unique, and errors cross processes by kind."""
 
 import inspect
+import itertools
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,11 @@ def test_a_missing_library_names_its_extra():
 )
 def test_the_nearest_name_is_offered(name, allowed, hint):
     assert nearest(name, allowed) == hint
+
+
+def test_however_many_names_there_are_few_are_looked_at_and_told():
+    """Both the names and how many there are may be a client's."""
+    told = nearest("promptly", (f"prompt{n}{n}{n}" for n in itertools.count()))
+
+    assert told.startswith("did you mean 'prompt")
+    assert len(nearest("z", (f"{n:05}" for n in itertools.count()))) < 5000

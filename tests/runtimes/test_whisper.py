@@ -261,8 +261,11 @@ def test_recordings_too_long_or_of_no_numbers_are_refused(folder):
     ("parameters", "message"),
     [
         ({"beams": 5}, "unknown 'beams'"),
-        ({"compute_type": "int3"}, "'int3' does not run here"),
-        ({"language": "de"}, "does not know 'de'"),
+        (
+            {"compute_type": "int3"},
+            "model.yaml: parameters: compute_type: 'int3' does not run here",
+        ),
+        ({"language": "de"}, "model.yaml: parameters: language: .* does not know 'de'"),
     ],
     ids=["unknown", "compute-type", "language"],
 )

@@ -68,7 +68,7 @@ def test_a_refused_language_comes_with_those_that_are_known():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"beams": 5}, "m: parameters: unknown 'beams'"),
+        ({"beams": 5}, "m: model.yaml: parameters: unknown 'beams'"),
         ({"beam_size": 0}, "beam_size: 0 is no whole number over 0"),
         ({"beam_size": True}, "beam_size: True is no whole number"),
         ({"condition_on_previous_text": 1}, "1 is no true or false"),

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferd.core.errors import ModelFailed
+from inferd.core.errors import ModelFailed, TooLarge
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, FP32
-from inferd.scheduling.parts import join, no_rows, split
+from inferd.scheduling.parts import MAX_PARTS, join, no_rows, split
 
 
 @given(st.integers(1, 50), st.integers(1, 20))
@@ -25,6 +25,16 @@ def test_parts_are_views():
     inputs = {"x": np.zeros((4, 2))}
 
     assert all(np.shares_memory(p["x"], inputs["x"]) for p in split(inputs, 2))
+
+
+def test_parts_are_bounded_in_number():
+    inputs = {"x": np.zeros((3 * MAX_PARTS + 1, 1), np.uint8)}
+
+    assert len(split(inputs, 4)) == 3 * MAX_PARTS // 4 + 1
+    with pytest.raises(TooLarge, match=f"run one by one; at most {MAX_PARTS} are"):
+        split(inputs, 1)
+    with pytest.raises(TooLarge, match=f"run 3 at a time; at most {3 * MAX_PARTS} are"):
+        split(inputs, 3)
 
 
 def test_answers_of_unequal_shape_are_an_error_that_says_what_to_do():

@@ -99,6 +99,33 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
         decoded(bomb)
 
 
+def scans(count: int) -> bytes:
+    """Return a JPEG file of so many scans, of which each goes over all of it."""
+    out = io.BytesIO()
+    Image.new("L", (7000, 7000)).save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * (count - data.count(b"\xff\xda")) + data[-2:]
+
+
+def test_a_progressive_image_has_few_scans() -> None:
+    """Of a hundred thousand, 80 bytes each, every one would take a thirtieth of a second."""
+    with pytest.raises(InvalidInput, match="more than 64 scans"):
+        decoded(scans(100_000))
+    assert decoded(scans(8)).shape == (7000, 7000, 3)
+
+
+def test_a_jpeg_file_has_few_segments() -> None:
+    out = io.BytesIO()
+    Image.new("L", (4, 4)).save(out, "JPEG")
+    data = out.getvalue()
+    film = b"\xff\xda" * 1000  # some cameras append one
+
+    assert decoded(data[:2] + b"\xff\xe5\0\2" * 1000 + data[2:] + film).shape == (4, 4, 3)
+    with pytest.raises(InvalidInput, match="more than 4096 segments"):
+        decoded(data[:2] + b"\xff\xe5\0\2" * (1 << 20) + data[2:])
+
+
 def test_the_limit_of_pixels() -> None:
     with pytest.raises(InvalidInput, match="20x30 pixels, over the 100 taken"):
         decoded(png(NOISE), max_pixels=100)
@@ -143,8 +170,9 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(builtins, "__import__", without)
 
-    with pytest.raises(MissingExtra, match=r"inferd\[image\]"):
+    with pytest.raises(MissingExtra, match=r"inferd\[image\]") as caught:
         chain(ANY, ["decode_image"])
+    assert "model.yaml:1: preprocess[0]: decode_image needs" in caught.value.message
     resized = signature(spec("x", "uint8", -1, 8, 8, 3), OUT)
     assert chain(resized, [{"resize": 8}]).prepare({"x": NOISE})["x"].shape == (8, 8, 3)
 

@@ -13,6 +13,7 @@ from tests.transforms.chains import TAGGER, answered, chain, served, signature, 
 
 from inferd.core.errors import ConfigError, InvalidInput, MissingExtra
 from inferd.core.tensor import BYTES
+from inferd.transforms.text import MAX_TEXT_BYTES
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "sat", "on", "mat"]
 OUT = spec("y", "float32", -1, 2)
@@ -110,6 +111,14 @@ def test_longer_texts_may_be_refused(model: Path) -> None:
 
     with pytest.raises(InvalidInput, match="8 tokens; the model takes 4 at most"):
         chained.prepare({"text": "the cat sat on the mat"})
+
+
+def test_texts_are_bounded_before_they_are_read(model: Path) -> None:
+    chained = chain(IDS, [{"tokenize": {"max_length": 4}}, PAD], directory=model)
+
+    assert len(chained.prepare({"text": "a" * MAX_TEXT_BYTES})["tokens_in"]) == 3
+    with pytest.raises(InvalidInput, match=f"{MAX_TEXT_BYTES + 1} bytes; {MAX_TEXT_BYTES} are"):
+        chained.prepare({"text": "a" * (MAX_TEXT_BYTES + 1)})
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ WORTH = 1024  # bytes of JSON from which compressing pays
 IN_THREAD = 32 * 1024
 _LEVEL = 1
 _PIECE = 256 * 1024
+MAX_MEMBERS = 4096
+"""Members of gzip that a body may have, as some writers make one of every 64 KiB: each costs a machine."""
+
+_FIRST, _MOST = 512, 64 * 1024
+"""Bytes of a member that are read at first, and at most, at a time: what a machine leaves, it copies."""
+
 _WINDOW = {"gzip": 31, "deflate": 15}
 _BARE = -15
 
@@ -90,19 +96,39 @@ def expand(body: bytes | memoryview, coding: str, limit: int) -> bytes:
 
 def _expand(body: bytes | memoryview, window: int, limit: int, coding: str) -> bytes:
     out = bytearray()
-    rest = bytes(body)
-    while rest:  # one member of gzip after the other
-        machine = zlib.decompressobj(window)
-        while not machine.eof:
-            piece = machine.decompress(rest, min(_PIECE, limit - len(out) + 1))
+    view, at = memoryview(body), 0
+    for _ in range(MAX_MEMBERS):
+        if at >= len(view):
+            return bytes(out)
+        at = _member(zlib.decompressobj(window), view, at, out, limit, coding)
+        if coding != "gzip":
+            return bytes(out)
+    if at < len(view):
+        raise TooLarge(f"the body has over {MAX_MEMBERS} members of gzip")
+    return bytes(out)
+
+
+def _member(
+    machine: zlib._Decompress, body: memoryview, at: int, out: bytearray, limit: int, coding: str
+) -> int:
+    """Expand what begins at ``at`` onto ``out``; return where it ends."""
+    size = _FIRST
+    while not machine.eof:
+        rest: bytes | memoryview = body[at : at + size]
+        if not rest:
+            raise InvalidInput(f"the body ends in the middle of its {coding} data")
+        at += len(rest)
+        size = min(size * 2, _MOST)
+        full = True
+        while full and not machine.eof:
+            most = min(_PIECE, limit - len(out) + 1)
+            piece = machine.decompress(rest, most)
             out += piece
             if len(out) > limit:
                 raise TooLarge(f"the body is over {limit} bytes once expanded")
             rest = machine.unconsumed_tail
-            if not piece and not rest and not machine.eof:
-                raise InvalidInput(f"the body ends in the middle of its {coding} data")
-        rest = machine.unused_data if coding == "gzip" else b""
-    return bytes(out)
+            full = bool(rest) or len(piece) == most
+    return at - len(machine.unused_data)
 
 
 def worth(response: HTTPResponse, wish: Wish) -> bool:

@@ -8,6 +8,7 @@ the others and is the answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -18,7 +19,7 @@ from inferd.api.settings import ApiSettings
 from inferd.codecs.base import Codec, Decoded, Decoder, Encoded, Encoder
 from inferd.codecs.media import JSON, media_codec
 from inferd.codecs.oip import OIPCodec
-from inferd.codecs.registry import answered_as, json_codec, offloaded
+from inferd.codecs.registry import answered_as, json_codec, lingers, offloaded
 from inferd.codecs.simple import SimpleCodec
 from inferd.core.clock import Clock
 from inferd.core.errors import InvalidInput, ModelFailed, Unavailable
@@ -177,13 +178,19 @@ class Inference:
 
     def takes(self, target: Target, body: bytes) -> bool:
         """Whether a body is read here, on the loop: it is not too large for that."""
-        return not self.is_long_body(body) or not offloaded(target.door)
+        if not self.is_long_body(body):
+            return True
+        signature = target.version.signature
+        assert signature is not None
+        return not (offloaded(target.door) or lingers(target.door, body, signature))
 
     async def _decode(self, body: bytes, call: Call, target: Target) -> Decoded:
         if self.takes(target, body):
             return target.decoder.decode(body)
         version = target.version
         assert version.signature is not None
+        if not offloaded(target.door):
+            return await asyncio.to_thread(target.decoder.decode, body)
         return await self._offload.decode(
             target.door, body, version.signature, version.plan, call.deadline
         )

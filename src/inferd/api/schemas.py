@@ -136,10 +136,9 @@ def _part(spec: TensorSpec, signature: Signature) -> Schema:
     return leaf(spec.dtype) if holds_one(spec, signature) else _example(spec, signature)
 
 
-PARAMETERS: Schema = {
-    "type": "object",
-    "additionalProperties": {"type": ["string", "number", "boolean"]},
-}
+_SCALAR = ["string", "number", "boolean"]
+PARAMETER: Schema = {"type": [*_SCALAR, "array"], "items": {"type": _SCALAR}}
+PARAMETERS: Schema = {"type": "object", "additionalProperties": PARAMETER}
 GIVEN: Schema = {**PARAMETERS, "type": ["object", "null"]}
 """Parameters of a request, which may be null as well as left out."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inferd.api.schemas import GIVEN, Schema, leaf, required
+from inferd.api.schemas import GIVEN, PARAMETER, Schema, leaf, required
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES
 
@@ -19,7 +19,7 @@ def generate_request(signature: Signature) -> Schema:
             "parameters": GIVEN,
         },
         "required": required(signature),
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+        "additionalProperties": PARAMETER,
     }
 
 

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inferd.core.errors import InvalidInput
+from inferd.core.errors import InvalidInput, TooLarge
+
+MAX_CLASSES = 1 << 15
+"""Classes of all rows of an answer: each becomes a text, one after the other."""
 
 
 def classified(
@@ -22,7 +25,7 @@ def classified(
     """Return the BYTES array ``[batch, count]`` (``[count]`` where not batched) of an output.
 
     At most as many as there are classes. Labels are added where there is one for each class.
-    Raises ``InvalidInput`` for an output without values to compare.
+    Raises ``InvalidInput`` for an output without values to compare, and ``TooLarge``.
     """
     if array.dtype.kind not in "biuf":
         raise InvalidInput(f"output {name!r} holds texts, which cannot be classified")
@@ -31,6 +34,11 @@ def classified(
     width = math.prod(array.shape[1:]) if batched and array.ndim else array.size
     table = array.reshape(rows, width)
     count = min(count, width)
+    if rows * max(count, 1) > MAX_CLASSES:
+        raise TooLarge(
+            f"output {name!r} has {rows} rows of {count} classes; at most {MAX_CLASSES} classes are told",
+            help="send fewer rows, ask for fewer classes, or for the values",
+        )
     named = labels if len(labels) == width else ()
     out = np.empty((rows, count), object)
     for i in range(rows):

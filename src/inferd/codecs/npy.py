@@ -15,7 +15,7 @@ import re
 import numpy as np
 
 from inferd.codecs.base import Decoded, split_rows
-from inferd.codecs.values import check_shape, show_shape
+from inferd.codecs.values import MAX_TEXTS, check_shape, show_shape
 from inferd.core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
@@ -24,8 +24,6 @@ from inferd.core.tensor import BYTES, as_bytes
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 4096
 MAX_AXES = 32
-MAX_TEXTS = 1 << 20
-"""Elements a text array may hold: each becomes a Python object of its own."""
 
 _ITEM = re.compile(
     r"\s*(?P<q>['\"])(?P<key>\w{1,20})(?P=q)\s*:\s*"

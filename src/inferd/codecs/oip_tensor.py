@@ -24,6 +24,7 @@ from inferd.core.errors import InvalidInput, Unsupported, nearest
 from inferd.core.tensor import BY_NAME, FP16, DType, dtype_of
 
 MAX_AXES = 32
+_SIZE = 1 << 63
 WIRE: dict[str, DType] = {**BY_NAME, BF16.name: BF16}
 """Every datatype that may stand on the wire."""
 
@@ -90,7 +91,7 @@ def datatype(value: Any, where: str) -> DType:
 
 def sizes(value: Any, where: str) -> tuple[int, ...]:
     """Return a concrete shape."""
-    if type(value) is not list or any(type(n) is not int or n < 0 for n in value):
+    if type(value) is not list or any(type(n) is not int or not 0 <= n < _SIZE for n in value):
         raise InvalidInput(f'{where}: "shape" must be a list of sizes, none free')
     if len(value) > MAX_AXES:
         raise InvalidInput(f"{where} has {len(value)} axes; at most {MAX_AXES} are read")

@@ -19,15 +19,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from inferd.codecs.values import show_shape
+from inferd.codecs.values import MAX_TEXTS, show_shape
 from inferd.core.errors import InvalidInput, TooLarge
 from inferd.core.tensor import BYTES, DType, as_bytes, dtype_of
 
 BF16 = DType("BF16", np.dtype("float32"), 0, 2)
 """BF16 on the wire, float32 in memory."""
-
-MAX_TEXTS = 1 << 20
-"""Elements that a BYTES tensor may hold: each becomes a Python object of its own."""
 
 MAX_TEXT = (1 << 32) - 1  # bytes of one element: its length has four
 Buffer = bytes | bytearray | memoryview

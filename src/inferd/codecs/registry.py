@@ -10,8 +10,9 @@ from inferd.codecs.base import Codec, Decoder, Encoder
 from inferd.codecs.embeddings import EmbeddingsCodec
 from inferd.codecs.generate import GenerateCodec
 from inferd.codecs.json import MAX_DEPTH
-from inferd.codecs.media import CSV, MEDIA, media_codec
+from inferd.codecs.media import CSV, MEDIA, NPY, OCTETS, media_codec
 from inferd.codecs.oip import OIPCodec, SplitCodec
+from inferd.codecs.rawtensor import Buffer
 from inferd.codecs.sagemaker import OFFLOADED, SageMakerCodec
 from inferd.codecs.simple import SimpleCodec
 from inferd.codecs.tfexamples import ClassifyCodec, RegressCodec
@@ -19,6 +20,7 @@ from inferd.codecs.tfserving import ExplainCodec, TFServingCodec
 from inferd.core.errors import Unsupported, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature
+from inferd.core.tensor import BYTES
 
 SIMPLE = "simple"
 OIP = "oip"
@@ -54,6 +56,7 @@ LARGE_JSON = 64 * 1024
 NAMES: tuple[str, ...] = (*_JSON, *MEDIA[1:])
 
 
+_HEADER = 256  # bytes of an npy array's own, in which it says how it lies
 _SPLIT = "oip+"
 _SAGEMAKER = "sagemaker:"
 
@@ -81,6 +84,17 @@ def offloaded(name: str) -> bool:
     if name.startswith(_SAGEMAKER):
         return name.removeprefix(_SAGEMAKER).partition(">")[0] in OFFLOADED
     return name in JSON_DOORS or name == CSV
+
+
+def lingers(name: str, body: Buffer, signature: Signature) -> bool:
+    """Return whether a large body that is not ``offloaded`` takes long to read for all that.
+
+    Raw texts become an object each, and an array that lies column by column is turned.
+    """
+    media = name.removeprefix(_SAGEMAKER).partition(">")[0]
+    if not name.startswith(_SPLIT) and media not in (NPY, OCTETS):
+        return False
+    return any(s.dtype is BYTES for s in signature.inputs) or b"True" in bytes(body[:_HEADER])
 
 
 def answered_as(name: str) -> str:

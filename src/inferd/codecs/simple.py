@@ -121,7 +121,11 @@ class SimpleCodec:
             )
         for key in request:
             if key not in KEYS:
-                raise InvalidInput(f"unknown key {shown(key)} in the body", help=nearest(key, KEYS))
+                inside = f'inputs belong into "data": {{"data": {{"{key}": ...}}}}'
+                raise InvalidInput(
+                    f"unknown key {shown(key)} in the body",
+                    help=inside if key in self._inputs else nearest(key, KEYS),
+                )
         if request.get("data") is None:
             raise InvalidInput('the body has no "data"', help='send {"data": ...}')
         decoded = self._data(request["data"])

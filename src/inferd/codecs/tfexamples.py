@@ -23,7 +23,7 @@ from inferd.codecs.base import Decoded
 from inferd.codecs.tfnumbers import dumps
 from inferd.codecs.tfserving import TFServingCodec, check_signature, read
 from inferd.codecs.values import depth_of, holds_one, shown
-from inferd.core.errors import InvalidInput, Unsupported
+from inferd.core.errors import InvalidInput, TooLarge, Unsupported, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, Tensors
@@ -32,6 +32,10 @@ _SCORES = ("scores", "score", "probabilities", "probability")
 _LABELS = ("classes", "labels", "label", "class")
 _VALUES = ("outputs", "predictions", "value")
 _PREDICT = "ask with :predict, which gives every output"
+
+
+MAX_SHARED = 1 << 20
+"""Values, a text one for each 16 characters, that the features of a context become in all examples."""
 
 
 class _ExamplesCodec:
@@ -58,10 +62,26 @@ class _ExamplesCodec:
             raise InvalidInput('"examples" must be a list of at least one object')
         if type(context) is not dict:
             raise InvalidInput('"context" must be an object of features')
+        self._check_context(context, len(examples))
         rows = [self._row(e, context, f"examples[{i}]") for i, e in enumerate(examples)]
         decoded = self._rows.rows(rows, "examples")
         decoded.outputs = wanted
         return decoded
+
+    def _check_context(self, context: dict[str, Any], examples: int) -> None:
+        """Refuse what is no input, and what would become very much in each of the examples."""
+        for name in context:
+            if name not in self._inputs:
+                raise InvalidInput(
+                    f'"context" holds {shown(name)}, which is no input',
+                    help=nearest(name, self._inputs),
+                )
+        weight = _weight(list(context.values()))
+        if weight * examples > MAX_SHARED:
+            raise TooLarge(
+                f'"context" is too large to be shared by {examples} examples',
+                help="send fewer of them in a request",
+            )
 
     def _wanted(self) -> tuple[str, ...]:
         """Return the outputs that make the answer; raises ``Unsupported`` where there are none."""
@@ -125,6 +145,14 @@ class RegressCodec(_ExamplesCodec):
         batches = outputs if isinstance(outputs, list) else [outputs]
         parts = [batch[name].reshape(-1) for batch in batches]
         return dumps({"results": parts[0] if len(parts) == 1 else np.concatenate(parts)})
+
+
+def _weight(value: Any) -> int:
+    if type(value) is list:
+        return sum(map(_weight, value))
+    if type(value) is dict:
+        return 1 + sum(map(_weight, value.values()))
+    return 1 + len(value) // 16 if type(value) is str else 1
 
 
 def scores_of(signature: Signature) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from inferd.codecs.numbers import Numbers, Unfit
-from inferd.core.errors import InvalidInput
+from inferd.core.errors import InvalidInput, TooLarge
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import BYTES, DType
 
@@ -39,6 +39,9 @@ _SPOKEN = {
     bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list",
     dict: "an object", type(None): "null",
 }  # fmt: skip
+MAX_TEXTS = 1 << 20
+"""Elements that a BYTES tensor may hold: each becomes a Python object of its own."""
+
 _SHOWN = 40
 _LONGEST_NAME = 80
 
@@ -140,6 +143,8 @@ def _floats(flat: list[Any], dtype: DType, shape: tuple[int, ...], where: str) -
 def _texts(flat: list[Any], shape: tuple[int, ...], where: str) -> np.ndarray:
     if not _LEAVES["O"].issuperset(map(type, flat)):
         raise _wrong_leaf(flat, BYTES, shape, where)
+    if len(flat) > MAX_TEXTS:
+        raise TooLarge(f"{where} holds {len(flat)} texts; at most {MAX_TEXTS} are accepted")
     array = np.empty(len(flat), object)
     for index, leaf in enumerate(flat):
         array[index] = _text(leaf, shape, index, where)
@@ -156,7 +161,8 @@ def _text(leaf: Any, shape: Sequence[int], index: int, where: str) -> bytes:
         raise InvalidInput(f"{_place(where, shape, index)} is not valid: {error}") from None
     raise InvalidInput(
         f"{_place(where, shape, index)} must be a text, got an object",
-        help='send a string, or {"b64": "..."} for bytes that are not text',
+        help='send a string (JSON too is sent as text, in a string), or {"b64": "..."} for bytes '
+        "that are not text",
     )
 
 

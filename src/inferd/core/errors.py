@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 
@@ -198,14 +199,19 @@ def from_kind(kind: str, message: str, help: str | None = None) -> InferdError:
     return error
 
 
-_COMPARED = 80
+_COMPARED = 80  # characters of a name
+_AMONG = 1000  # names
+_TOLD = 4096  # characters of all names
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return a ``did you mean`` hint for ``help`` texts: the nearest of ``allowed``, or the list."""
-    names = sorted(allowed)
-    # Names come from clients too, and comparing takes time with the square of their length.
+    # Names come from clients too, however many, and comparing takes time with the square of their length.
+    names = sorted(islice(allowed, _AMONG))
     close = difflib.get_close_matches(name[:_COMPARED], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "allowed: " + ", ".join(names) if names else "there is no name to choose from"
+    if not names:
+        return "there is no name to choose from"
+    told = "allowed: " + ", ".join(names)
+    return told if len(told) <= _TOLD else told[:_TOLD] + " ..."

@@ -93,20 +93,21 @@ def pack_bytes(array: np.ndarray) -> bytes:
 
 def unpack_bytes(data: Buffer, count: int) -> np.ndarray:
     """Decode ``count`` BYTES elements into a flat object array."""
-    out = np.empty(count, dtype=object)
-    view = memoryview(data)
-    position, end = 0, len(view)
-    for i in range(count):
-        if position + 4 > end:
+    raw = bytes(data)  # the elements are copies anyhow, and slices of bytes are quick
+    elements: list[bytes] = []
+    position, end = 0, len(raw)
+    for _ in range(count):
+        start = position + 4
+        if start > end:
             raise FrameError("a BYTES tensor ends early")
-        (size,) = _LENGTH.unpack_from(view, position)
-        position += 4
-        if size > end - position:
+        position = start + _LENGTH.unpack_from(raw, position)[0]
+        if position > end:
             raise FrameError("a BYTES element is longer than its tensor")
-        out[i] = bytes(view[position : position + size])
-        position += size
+        elements.append(raw[start:position])
     if position != end:
         raise FrameError("a BYTES tensor has bytes left over")
+    out = np.empty(count, dtype=object)
+    out[:] = elements
     return out
 
 

@@ -84,12 +84,14 @@ class WhisperRuntime:
         supported = sorted(ctranslate2.get_supported_compute_types("cpu"))
         if self._settings.compute_type not in supported:
             raise ModelFileError(
-                f"{folder}: parameters: compute_type: {self._settings.compute_type!r} does not run here",
+                f"{folder}: model.yaml: parameters: compute_type: "
+                f"{self._settings.compute_type!r} does not run here",
                 help=nearest(self._settings.compute_type, supported),
             )
         self._model = self._loaded(folder, int(options.get("threads") or 1))
         _check_features(self._model, folder)
-        check_language(self._settings.language, _languages(self._model), ModelFileError)
+        place = f"{folder}: model.yaml: parameters: "
+        check_language(self._settings.language, _languages(self._model), ModelFileError, place)
         return reconcile(SIGNATURE, options, str(folder))
 
     def _loaded(self, folder: Path, threads: int) -> Any:

@@ -38,12 +38,12 @@ class Settings:
         for name, value in given.items():
             if name not in known:
                 raise ModelFileError(
-                    f"{place}: parameters: unknown {name!r}", help=nearest(name, known)
+                    f"{place}: model.yaml: parameters: unknown {name!r}", help=nearest(name, known)
                 )
             wanted = type(known[name].default)
             if type(value) is not wanted or (wanted is int and value < 1):
                 raise ModelFileError(
-                    f"{place}: parameters: {name}: {value!r} is no {_KINDS[wanted]}"
+                    f"{place}: model.yaml: parameters: {name}: {value!r} is no {_KINDS[wanted]}"
                 )
         return Settings(**given)
 
@@ -89,12 +89,15 @@ class Wanted:
 
 
 def check_language(
-    language: str, known: Sequence[str], error: type[InvalidParameter | ModelFileError]
+    language: str,
+    known: Sequence[str],
+    error: type[InvalidParameter | ModelFileError],
+    place: str = "",
 ) -> None:
-    """Raise ``error`` where ``language`` is named and not known, with those that are."""
+    """Raise ``error`` where ``language``, named at ``place``, is not known, with those that are."""
     if language and language not in known:
         raise error(
-            f"language: the model does not know {language!r}",
+            f"{place}language: the model does not know {language!r}",
             help=f"it knows {', '.join(sorted(known))}",
         )
 

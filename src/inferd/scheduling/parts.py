@@ -6,14 +6,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from inferd.core.errors import ModelFailed
+from inferd.core.errors import ModelFailed, TooLarge
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.tensor import Tensors
 
+MAX_PARTS = 16384
+"""Parts of one request: each is a request of its own inside."""
+
 
 def split(inputs: Tensors, rows: int) -> list[Tensors]:
-    """Cut tensors along axis 0 into parts of at most ``rows`` rows (views)."""
+    """Cut tensors along axis 0 into parts of at most ``rows`` rows (views); raises ``TooLarge``."""
     total = max((a.shape[0] for a in inputs.values()), default=0)
+    if total > MAX_PARTS * rows:
+        at_once = "one by one" if rows == 1 else f"{rows} at a time"
+        raise TooLarge(
+            f"the batch holds {total} examples that are run {at_once}; at most {MAX_PARTS * rows} "
+            "are accepted",
+            help="send them in several requests",
+        )
     return [
         {k: a[start : start + rows] for k, a in inputs.items()} for start in range(0, total, rows)
     ]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from inferd.core.defaults import default_of
-from inferd.core.errors import ConfigError, InvalidInput, nearest
+from inferd.core.errors import ConfigError, InvalidInput, MissingExtra, from_kind, nearest
 from inferd.core.plan import BatchPlan
 from inferd.core.signature import Signature, TensorSpec
 from inferd.core.step import Step
@@ -130,10 +130,12 @@ class _Placed:
 
 @contextmanager
 def _located(step: Step, place: str) -> Iterator[None]:
+    where = f"{step.where}: " if step.where else ""
     try:
         yield
+    except MissingExtra as error:
+        raise from_kind(error.kind, f"{where}{place}: {error.message}", error.help) from None
     except StepError as error:
-        where = f"{step.where}: " if step.where else ""
         raise ConfigError(f"{where}{place}.{step.name}: {error.message}", help=error.help) from None
 
 

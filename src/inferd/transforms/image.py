@@ -8,6 +8,7 @@ is decoded, and whatever the decoder raises becomes ``InvalidInput``.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,13 @@ MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8")
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 MAX_PIXELS = 50_000_000
 """Above every phone camera's default and about 150 MB of RGB; a decoded image is held whole."""
+
+
+MAX_SCANS, MAX_SEGMENTS = 64, 4096
+"""Of a JPEG file: a scan of some bytes goes over the whole image. Progressive ones have a dozen."""
+
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_EMPTY, _END, _SCAN = b"\x01\xd8", 0xD9, 0xDA
 
 
 def load_pillow(what: str) -> Any:
@@ -97,6 +105,8 @@ class Decode:
                 f"these {len(data)} bytes are no image of a known format",
                 help="send one of: " + ", ".join(FORMATS),
             )
+        if data.startswith(b"\xff\xd8"):
+            _check_scans(data)
         with images.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height > self.max_pixels:
@@ -107,6 +117,23 @@ class Decode:
             pixels = np.asarray(_in_mode(images, upright, self.mode), np.uint8)
         # always three axes, so that the steps after need not know the mode
         return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG file that would take long for its size."""
+    at, scans = 2, 0
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, at)
+        kind = _END if found is None else found[1][0]
+        if found is None or kind == _END:
+            return
+        scans += kind == _SCAN
+        if scans > MAX_SCANS:
+            raise InvalidInput(f"the image has more than {MAX_SCANS} scans")
+        at = found.end()
+        if kind not in _EMPTY:
+            at += int.from_bytes(data[at : at + 2], "big")
+    raise InvalidInput(f"the image has more than {MAX_SEGMENTS} segments")
 
 
 def _in_mode(images: Any, image: Any, mode: str) -> Any:

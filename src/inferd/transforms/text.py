@@ -33,6 +33,9 @@ from inferd.transforms.pad import is_mask
 from inferd.transforms.parameter import FLAG, POSITIVE, TEXT, Args, Parameter, StepError
 
 MAX_TOKENIZER_BYTES = 256 << 20
+MAX_TEXT_BYTES = 1 << 20
+"""Bytes of a text that is tokenized: a megabyte takes about a second, in which no other request goes on."""
+
 IDS, MASK, TYPES = "ids", "mask", "types"
 
 
@@ -123,8 +126,11 @@ class Tokenize:
     def _encode(self, x: np.ndarray) -> Any:
         if x.size != 1:
             raise InvalidInput(f"one text per example, not {x.size}")
+        data = as_bytes(x.reshape(-1)[0])
+        if len(data) > MAX_TEXT_BYTES:
+            raise InvalidInput(f"the text has {len(data)} bytes; {MAX_TEXT_BYTES} are read at most")
         try:
-            text = as_bytes(x.reshape(-1)[0]).decode()
+            text = data.decode()
         except UnicodeError:
             raise InvalidInput("the text is not valid UTF-8") from None
         encoding = self.tokenizer.encode(text, add_special_tokens=self.args["special_tokens"])

@@ -147,3 +147,23 @@ def test_what_was_asked_before_is_asked_of_the_version_that_answers_now():
         served.table.changed("m")
         np.testing.assert_array_equal(ask(served, message)["y"], X)
         assert [seen[0].context.version for seen in served.observed] == list("112221")
+
+
+def test_a_message_of_many_fields_is_read():
+    texts = version(
+        sig=signature([("x", "BYTES", [-1, -1])], [("y", "FP32", [-1, 1])]),
+        function=lambda x: {"y": np.full((1, 1), x.size, np.float32)},
+    )
+    with Served(texts) as served:
+        message = typed("BYTES", [1, 1 << 18], bytes_contents=[b"a"] * (1 << 18))
+
+        assert ask(served, message)["y"].tolist() == [[1 << 18]]
+
+
+def test_a_message_of_countless_fields_is_refused():
+    with Served(version()) as served, refused(grpc.StatusCode.INVALID_ARGUMENT) as said:
+        message = typed("FP32", [1, 2])
+        message.inputs.extend([type(message.inputs[0])()] * 1_300_000)
+        ask(served, message)
+
+    assert "fields" in said["details"]

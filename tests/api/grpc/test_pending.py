@@ -147,3 +147,22 @@ def test_parameters_are_not_lost_where_a_step_may_heed_them(session, parts):
         pending.abandon()
 
     asyncio.run(main())
+
+
+def test_a_message_of_many_fields_is_read_later(session):
+    async def main():
+        message = request(x=("FP32", X))
+        for number in range(1 << 15):
+            message.parameters[f"p{number}"].int64_param = number
+        session.begin(message)
+        assert not session.sent
+        while not session.ended:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+    (answer,) = session.sent
+    assert (
+        np.frombuffer(answer.infer_response.raw_output_contents[0], "<f4").tolist()
+        == X.ravel().tolist()
+    )

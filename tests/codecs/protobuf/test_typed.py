@@ -3,9 +3,9 @@ import pytest
 
 from inferd.codecs.protobuf.messages import inference
 from inferd.codecs.protobuf.typed import elements
-from inferd.codecs.rawtensor import MAX_TEXTS
+from inferd.codecs.values import MAX_TEXTS
 from inferd.core.errors import InvalidInput, TooLarge
-from inferd.core.tensor import BOOL, BYTES, FP32, INT8, INT64, UINT16, UINT64
+from inferd.core.tensor import BOOL, BYTES, FP32, FP64, INT8, INT64, UINT16, UINT64
 
 CONTENTS = inference("InferTensorContents")
 CASES = {
@@ -45,3 +45,17 @@ def test_what_does_not_fit_is_refused_with_its_value(dtype, value):
 def test_the_count_of_texts_is_bounded():
     with pytest.raises(TooLarge):
         elements([b""] * (MAX_TEXTS + 1), BYTES, "x")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "field", "value"),
+    [(UINT64, "uint64_contents", (1 << 64) - 1), (INT64, "int64_contents", -(1 << 63)),
+     (BOOL, "bool_contents", True), (FP64, "fp64_contents", 0.1)],
+    ids=str,
+)  # fmt: skip
+def test_many_elements_are_read_slice_by_slice(dtype, field, value):
+    contents = CONTENTS(**{field: [value] * 150_000})
+    found = elements(getattr(contents, field), dtype, "x")
+
+    assert found.dtype == dtype.numpy
+    assert found.tolist() == [value] * 150_000

@@ -128,12 +128,20 @@ def test_the_server_s_number_of_sequences_goes_first():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"context": 9000}, "made for 8192"), ({"context": "wide"}, "parameters.context"),
+        ({"context": 9000}, "made for 8192"), ({"context": "wide"}, "m: model.yaml: parameters.context"),
         ({"sequences": 0}, "parameters.sequences"), ({"temprature": 1}, "unknown parameter 'temprature'"),
-        ({"temperature": -1}, "temperature must be"), ({"stop": [""]}, "stop must be"),
+        ({"temperature": "hot"}, "m: model.yaml: parameters: temperature must be .* got 'hot'"), ({"stop": [""]}, "stop must be"),
     ],
     ids=repr,
 )  # fmt: skip
 def test_what_model_yaml_cannot_lay_down_is_refused(given, told):
     with pytest.raises(ModelFileError, match=told):
         read_limits({"parameters": given}, {}, 8192, "m")
+
+
+@pytest.mark.parametrize("name", ["text_input", "inputs"])
+def test_who_calls_the_prompt_as_other_servers_do_is_told_its_name(name):
+    with pytest.raises(InvalidParameter) as caught:
+        sampling({name: "a text"})
+
+    assert caught.value.help == "the text to go on from is the input 'prompt'"

@@ -17,6 +17,7 @@ from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.heads import Heads
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec
 from inferd.codecs.protobuf.messages import parse
+from inferd.codecs.protobuf.weigh import MANY, is_intricate
 from inferd.core.clock import Clock
 from inferd.core.errors import InferdError
 from inferd.core.message import Timings
@@ -53,7 +54,7 @@ class Inferring:
         begin = self.clock()
         asked = self.known(body, call)
         if asked is None:
-            message = parse(REQUEST, body)
+            message = await parsed(REQUEST, body)
             version, codec = self.aim(message, call)
             if self.is_slow(codec, message, body):
                 decoded = await asyncio.to_thread(codec.decode, message)
@@ -141,6 +142,13 @@ class Inferring:
         timings.encode = self.clock() - begin
         call.timings = timings
         return answer
+
+
+async def parsed(cls: Any, body: bytes) -> Any:
+    """Return the message in ``body``, off the loop where it has very many fields."""
+    if is_intricate(cls, body):
+        return await asyncio.to_thread(parse, cls, body, MANY)
+    return parse(cls, body)
 
 
 def _codec(version: Version) -> InferCodec:

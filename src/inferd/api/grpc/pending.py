@@ -16,6 +16,7 @@ from inferd.api.stream import aclose, opened
 from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec, failed
 from inferd.codecs.protobuf.messages import parse
+from inferd.codecs.protobuf.weigh import MANY, is_intricate
 from inferd.core.servable import Direct
 from inferd.core.tensor import Tensors
 from inferd.routing.table import Version
@@ -53,9 +54,11 @@ class Pending:
         begin = inferring.clock()
         asked = inferring.known(body, call)
         if asked is None:
+            if is_intricate(REQUEST, body):
+                self._task = asyncio.ensure_future(self._much_later(body, begin))
+                return
             message = parse(REQUEST, body)
-            self._id = message.id or None
-            version, codec = self._version, self._codec = inferring.aim(message, call)
+            version, codec = self._aim(message)
             if inferring.is_slow(codec, message, body):
                 self._task = asyncio.ensure_future(self._later(message, begin))
                 return
@@ -65,6 +68,12 @@ class Pending:
         inferring.heed(self._decoded, call, begin)
         if not self._direct():
             self._task = asyncio.ensure_future(self._answer())
+
+    def _aim(self, message: Any) -> tuple[Version, InferCodec]:
+        """Note whom a message asks."""
+        self._id = message.id or None
+        self._version, self._codec = found = self._session.inferring.aim(message, self._call)
+        return found
 
     def _direct(self) -> bool:
         """Begin a request that is one entry of a batch; whether it is one."""
@@ -127,6 +136,15 @@ class Pending:
         self._end(len(answer))
 
     # -- what takes a task ---------------------------------------------------------------------------
+
+    async def _much_later(self, body: bytes, begin: float) -> None:
+        try:
+            message = await asyncio.to_thread(parse, REQUEST, body, MANY)
+            self._aim(message)
+        except Exception as error:
+            self.fail(error)
+            return
+        await self._later(message, begin)
 
     async def _later(self, message: Any, begin: float) -> None:
         try:

@@ -16,7 +16,7 @@ from google.protobuf.json_format import ParseDict
 from inferd.api.call import Call
 from inferd.api.grpc.aims import Aims
 from inferd.api.grpc.calls import Door
-from inferd.api.grpc.infer import Inferring
+from inferd.api.grpc.infer import Inferring, parsed
 from inferd.api.modelslist import status
 from inferd.api.oip import signature_of
 from inferd.codecs.protobuf.messages import parse, serving
@@ -45,7 +45,7 @@ class ServingDoors:
         """Answer one ``PredictRequest``."""
         inferring = self._inferring
         begin = inferring.clock()
-        message = parse(REQUEST, body)
+        message = await parsed(REQUEST, body)
         spec = message.model_spec
         version, codec = self._aims.find(call, spec.name, self._number(spec))
         if len(body) > inferring.large:  # its elements may be typed, and are then many

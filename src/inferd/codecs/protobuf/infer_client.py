@@ -13,6 +13,7 @@ from inferd.codecs.oip_tensor import datatype, sizes
 from inferd.codecs.protobuf.infer import _TYPED, EMPTY_FINAL
 from inferd.codecs.protobuf.messages import inference, parse
 from inferd.codecs.protobuf.typed import elements
+from inferd.codecs.protobuf.weigh import MANY
 from inferd.codecs.protobuf.wire import put, tag
 from inferd.codecs.rawtensor import Buffer, from_raw, to_raw
 from inferd.core.errors import InvalidInput
@@ -101,7 +102,7 @@ def read_response(body: bytes) -> tuple[Tensors, str]:
 
     Raises ``InvalidInput`` for what is no answer of this protocol.
     """
-    message = parse(RESPONSE, body)
+    message = parse(RESPONSE, body, MANY)
     return _outputs(message), message.model_version
 
 
@@ -110,13 +111,13 @@ def read_piece(body: bytes) -> tuple[Tensors, bool]:
 
     Raises ``InvalidInput`` for what is no such message; an error that it says is not looked at.
     """
-    message = parse(STREAMED, body).infer_response
+    message = parse(STREAMED, body, MANY).infer_response
     return _outputs(message), FINAL in message.parameters and message.parameters[FINAL].bool_param
 
 
 def read_error(body: bytes) -> str:
     """Return the error that one message of a stream says, nothing where it says none."""
-    said: str = parse(STREAMED, body).error_message
+    said: str = parse(STREAMED, body, MANY).error_message
     return said
 
 

@@ -8,6 +8,7 @@ from google.protobuf import any_pb2, wrappers_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 
+from inferd.codecs.protobuf import weigh
 from inferd.codecs.protobuf.build import build
 from inferd.codecs.protobuf.inference import INFERENCE
 from inferd.codecs.protobuf.tfserving import ERROR_CODES, SERVING, TENSORS
@@ -31,8 +32,12 @@ def serving(name: str) -> Any:
     return CLASSES[f"{SERVING.package}.{name}"]
 
 
-def parse(cls: Any, data: bytes) -> Any:
-    """Return the message in ``data``; raises ``InvalidInput`` where it is none."""
+def parse(cls: Any, data: bytes, most: int = weigh.FEW) -> Any:
+    """Return the message in ``data``, of ``most`` fields where it is large.
+
+    Raises ``InvalidInput`` where it is none, and ``TooLarge``.
+    """
+    weigh.check(cls, data, most)
     try:
         return cls.FromString(data)
     except DecodeError:

@@ -21,7 +21,7 @@ import numpy as np
 from inferd.codecs.oip_tensor import MAX_AXES
 from inferd.codecs.protobuf.messages import CLASSES
 from inferd.codecs.protobuf.tfserving import DATA_TYPES
-from inferd.codecs.protobuf.typed import elements
+from inferd.codecs.protobuf.typed import elements, filled
 from inferd.codecs.protobuf.wire import put, tag
 from inferd.codecs.rawtensor import BF16, Buffer, from_raw, to_raw
 from inferd.codecs.tfmetadata import DATATYPES
@@ -111,7 +111,7 @@ def _check_repeats(count: int, dtype: DType, where: str) -> None:
 
 
 def _halves(values: Any, dtype: DType, given: int, where: str) -> np.ndarray:
-    bits = np.fromiter(values, np.int64, given)
+    bits = filled(values, np.dtype(np.int64))
     if given and (bits.min() < 0 or bits.max() > 0xFFFF):
         raise InvalidInput(f"{where}: half_val holds 16 bits of each value, 0 to 65535")
     return from_raw(bits.astype("<u2").tobytes(), dtype, (given,), where)

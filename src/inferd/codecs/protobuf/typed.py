@@ -6,17 +6,28 @@ tensor's datatype is refused here and never wrapped around.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from inferd.codecs.rawtensor import MAX_TEXTS
+from inferd.codecs.values import MAX_TEXTS
 from inferd.core.errors import InvalidInput, TooLarge
 from inferd.core.tensor import BYTES, DType
 
+_SLICE = 64 * 1024
+"""Elements that are read at a time: nothing else of the interpreter goes on meanwhile."""
 
-def elements(values: Collection[Any], dtype: DType, where: str) -> np.ndarray:
+
+def filled(values: Sequence[Any], dtype: np.dtype) -> np.ndarray:
+    """Return numbers that fit ``dtype`` as an array."""
+    array = np.empty(len(values), dtype)
+    for at in range(0, len(values), _SLICE):
+        array[at : at + _SLICE] = values[at : at + _SLICE]
+    return array
+
+
+def elements(values: Sequence[Any], dtype: DType, where: str) -> np.ndarray:
     """Return ``values`` as an array of ``dtype``; ``where`` begins the messages.
 
     Raises ``InvalidInput`` for an integer out of range, ``TooLarge`` for too many texts.
@@ -29,8 +40,8 @@ def elements(values: Collection[Any], dtype: DType, where: str) -> np.ndarray:
         array[:] = list(values)
         return array
     if dtype.itemsize >= 4 or dtype.numpy.kind == "b":
-        return np.fromiter(values, dtype.numpy, count)
-    wide = np.fromiter(values, np.int64, count)
+        return filled(values, dtype.numpy)
+    wide = filled(values, np.dtype(np.int64))
     info = np.iinfo(dtype.numpy)
     if count and (wide.min() < info.min or wide.max() > info.max):
         beyond = int(wide[(wide < info.min) | (wide > info.max)][0])

@@ -86,7 +86,7 @@ class GenaiEngine:
         limits = self._limits
         sampling = read_sampling(parameters, limits)
         prompt, messages = asked(inputs)
-        text = self._texts.rendered(messages) if prompt is None else (prompt,)
+        text = self._texts.rendered(messages, limits.prompt) if prompt is None else (prompt,)
         tokens = self._texts.encoded(text, limits.prompt)
         if (
             tokens.max() >= self._decoder.vocabulary

@@ -33,6 +33,9 @@ _NUMBERS: dict[str, tuple[type, float, float]] = {
 """Kind, least and most of each."""
 
 _ALIASES = {"max_completion_tokens": "max_tokens", "max_new_tokens": "max_tokens"}
+_ELSEWHERE = ("text_input", "inputs", "input", "text")
+"""What the prompt is called on other servers."""
+_PROMPT = "the text to go on from is the input 'prompt'"
 _SILENT = ("user", "safety_identifier", "prompt_cache_key")
 """Said for whoever reads logs."""
 
@@ -96,18 +99,22 @@ def read_limits(
         if value is not None:
             if type(value) is not int or not low <= value <= high:
                 raise ModelFileError(
-                    f"{place}: parameters.{name} is {value!r}, and must be {low} to {high}"
+                    f"{place}: model.yaml: parameters.{name} is {value!r}, and must be a whole "
+                    f"number from {low} to {high}"
                 )
             numbers[name] = value
     try:
         base = _suggested(search)
         sampling = _sampling(given, base, allowed=(*_NUMBERS, "stop", *_LAID_DOWN))
     except InvalidParameter as error:
-        raise ModelFileError(f"{place}: parameters: {error.message}", help=error.help) from None
+        raise ModelFileError(
+            f"{place}: model.yaml: parameters: {error.message}", help=error.help
+        ) from None
     wide = numbers.get("context", min(context, DEFAULT_CONTEXT))
     if wide > context:
         raise ModelFileError(
-            f"{place}: parameters.context is {wide}, and the model was made for {context} tokens"
+            f"{place}: model.yaml: parameters.context is {wide}, and the model was made for "
+            f"{context} tokens"
         )
     least = min(wide - 1, numbers.get("max_prompt_tokens", wide - 1))
     tokens = numbers.get("max_tokens")
@@ -151,7 +158,8 @@ def _sampling(given: dict[str, Any], base: Sampling, allowed: tuple[str, ...]) -
         if name in _SILENT:
             continue
         if name not in allowed:
-            raise InvalidParameter(f"unknown parameter {name[:64]!r}", help=nearest(name, allowed))
+            hint = _PROMPT if name in _ELSEWHERE else nearest(name, allowed)
+            raise InvalidParameter(f"unknown parameter {name[:64]!r}", help=hint)
         read = _stops(value) if field == "stop" else _number(name, value)
         found[field] = (
             min(found[field], read) if field in found else read
@@ -166,7 +174,9 @@ def _number(name: str, value: Any) -> float | int:
     if not fits or not low <= value <= high:
         what = "a whole number" if kind is int else "a number"
         shown = (
-            repr(value)[:40] if type(value) in (int, float, bool) else f"a {type(value).__name__}"
+            repr(value)[:40]
+            if type(value) in (int, float, bool, str)
+            else f"a {type(value).__name__}"
         )
         raise InvalidParameter(f"{name} must be {what} from {low} to {high}, got {shown}")
     return kind(value)  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +56,17 @@ class Texts:
         text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
         return str(text)
 
-    def rendered(self, messages: list[dict[str, str]]) -> tuple[str, ...]:
+    def rendered(self, messages: list[dict[str, str]], most: int) -> tuple[str, ...]:
         """Return a conversation as the model was taught to read it. Raises ``InvalidInput``.
 
-        Every second part is a text that would be read as a mark of the template, and stays text.
+        ``most``: how many tokens ``encoded`` will take. Every second part is a text that would be read as a mark of the template, and stays text.
         """
         if not self.chats:
             raise InvalidInput(
                 f"the model has no chat template that works, so it takes no messages: {self._why}",
                 help="send a prompt",
             )
+        _check_size((row["content"] for row in messages), most)
         hidden, marks = self._marks.hidden(messages)
         try:
             text = self._applied(hidden)
@@ -79,12 +80,7 @@ class Texts:
 
     def encoded(self, parts: tuple[str, ...], most: int) -> np.ndarray:
         """Return the tokens of a prompt. Raises ``InvalidInput`` where there are more than ``most``."""
-        size = sum(len(part.encode()) for part in parts)
-        if size > most * BYTES_PER_TOKEN:
-            raise InvalidInput(
-                f"the prompt has {size} bytes, and the model reads at most {most} tokens",
-                help="shorten the prompt or the conversation",
-            )
+        _check_size(parts, most)
         texts = [parts[0]]
         for mark, text in zip(parts[1::2], parts[2::2], strict=True):
             texts += [*self._marks.pieces(mark), text]
@@ -105,6 +101,15 @@ class Texts:
 
 
 _NONE = np.empty(0, np.int64)
+
+
+def _check_size(texts: Iterable[str], most: int) -> None:
+    size = sum(len(text.encode()) for text in texts)
+    if size > most * BYTES_PER_TOKEN:
+        raise InvalidInput(
+            f"the prompt has {size} bytes, and the model reads at most {most} tokens",
+            help="shorten the prompt or the conversation",
+        )
 
 
 class Stream:
