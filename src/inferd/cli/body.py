@@ -2,13 +2,10 @@
 
 A file's type is known by its first bytes, else by its ending; a text on the command line is JSON
 where it parses, numbers where all of it is numbers (a row, or lines of them: a table), else a text.
-An image of a type that has no content type here (WebP, GIF, BMP) is sent in JSON as base64: a
-model that decodes images takes it.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 import sys
@@ -22,8 +19,6 @@ from inferd.core.errors import InvalidInput
 
 JSON = "application/json"
 CSV = "text/csv"
-ENCODED = ("image/webp", "image/gif", "image/bmp")
-"""Images that are sent as ``{"b64": ...}``."""
 
 _MAGIC = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -126,10 +121,6 @@ def _from_file(file: Path, media: str | None, *help: str) -> Body:
 
 def _from_bytes(data: bytes, media: str | None, what: str) -> Body:
     media = media or _magic(data)
-    if media in ENCODED:
-        from inferd.codecs import json
-
-        return Body(JSON, json.dumps({"data": {"b64": base64.b64encode(data).decode()}}))
     if media is not None and media != JSON:
         return Body(media, data)
     try:

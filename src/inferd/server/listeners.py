@@ -38,7 +38,7 @@ class Listeners:
 
             context = server_context(server.tls_cert, server.tls_key)
         self._data = Listener(application, limits=self._limits, context=context)
-        with _named("--port"):
+        with _named("--host/--port" if server.listen_fd is None else "--listen-fd"):
             await self._data.start(server.host, server.port, descriptor=server.listen_fd)
         host = server.host if server.listen_fd is None else self._inherited(self._data)
         self._instruments.listen("data", self._data)
@@ -52,12 +52,14 @@ class Listeners:
     async def start_control(self, control: Application, metrics: Application) -> None:
         """Listen for the control plane, and for metrics alone where asked for."""
         server = self._server
-        admin = await self._other(control, server.admin_host, server.admin_port, "--admin-port")
+        admin = await self._other(
+            control, server.admin_host, server.admin_port, "--admin-host/--admin-port"
+        )
         self._instruments.listen("control", admin)
         self.admin_url = url(server.admin_host, admin.port)
         if server.metrics_host is not None:
             only = await self._other(
-                metrics, server.metrics_host, server.metrics_port, "--metrics-port"
+                metrics, server.metrics_host, server.metrics_port, "--metrics-host/--metrics-port"
             )
             self.metrics_url = url(server.metrics_host, only.port)
 
@@ -95,7 +97,7 @@ class Listeners:
 
 @contextmanager
 def _named(flag: str) -> Iterator[None]:
-    """Say in an error which flag names the address that cannot be had."""
+    """Say in an error which flags name the address that cannot be had."""
     try:
         yield
     except ConfigError as error:

@@ -16,7 +16,7 @@ from inferd.api.inference import Inference, begin_of
 from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.heads import Heads
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec
-from inferd.codecs.protobuf.messages import parse
+from inferd.codecs.protobuf.messages import parse, read
 from inferd.codecs.protobuf.weigh import MANY, is_intricate
 from inferd.core.clock import Clock
 from inferd.core.errors import InferdError
@@ -148,7 +148,7 @@ async def parsed(cls: Any, body: bytes) -> Any:
     """Return the message in ``body``, off the loop where it has very many fields."""
     if is_intricate(cls, body):
         return await asyncio.to_thread(parse, cls, body, MANY)
-    return parse(cls, body)
+    return read(cls, body)
 
 
 def _codec(version: Version) -> InferCodec:

@@ -15,7 +15,7 @@ from inferd.api.inference import begin_of, carried
 from inferd.api.stream import aclose, opened
 from inferd.codecs.base import Decoded
 from inferd.codecs.protobuf.infer import REQUEST, InferCodec, failed
-from inferd.codecs.protobuf.messages import parse
+from inferd.codecs.protobuf.messages import parse, read
 from inferd.codecs.protobuf.weigh import MANY, is_intricate
 from inferd.core.servable import Direct
 from inferd.core.tensor import Tensors
@@ -57,7 +57,7 @@ class Pending:
             if is_intricate(REQUEST, body):
                 self._task = asyncio.ensure_future(self._much_later(body, begin))
                 return
-            message = parse(REQUEST, body)
+            message = read(REQUEST, body)
             version, codec = self._aim(message)
             if inferring.is_slow(codec, message, body):
                 self._task = asyncio.ensure_future(self._later(message, begin))

@@ -38,6 +38,11 @@ def parse(cls: Any, data: bytes, most: int = weigh.FEW) -> Any:
     Raises ``InvalidInput`` where it is none, and ``TooLarge``.
     """
     weigh.check(cls, data, most)
+    return read(cls, data)
+
+
+def read(cls: Any, data: bytes) -> Any:
+    """Return the message in ``data``, which was weighed; raises ``InvalidInput`` where it is none."""
     try:
         return cls.FromString(data)
     except DecodeError:

@@ -95,12 +95,12 @@ def said(value: dict[str, Any]) -> Said:
 
 
 def _array(value: Any, spec: TensorSpec, *, batched: bool) -> np.ndarray:
-    axes = len(spec.shape) - batched
+    row = spec.shape[1:] if batched else spec.shape
     array = declared(value, spec, batched=batched)
-    if array.ndim != axes:
+    if array.ndim != len(row):
         if array.size:
-            raise InvalidInput(f"output {spec.name!r} has {array.ndim} axes, not {axes}")
-        array = array.reshape((0,) * axes) if axes else array
+            raise InvalidInput(f"output {spec.name!r} has {array.ndim} axes, not {len(row)}")
+        array = array.reshape((0, *(max(n, 0) for n in row[1:]))) if row else array
     return array[np.newaxis] if batched else array
 
 

@@ -161,9 +161,8 @@ def _sampling(given: dict[str, Any], base: Sampling, allowed: tuple[str, ...]) -
             hint = _PROMPT if name in _ELSEWHERE else nearest(name, allowed)
             raise InvalidParameter(f"unknown parameter {name[:64]!r}", help=hint)
         read = _stops(value) if field == "stop" else _number(name, value)
-        found[field] = (
-            min(found[field], read) if field in found else read
-        )  # names of one: the strictest
+        # Of several names of one, the strictest counts.
+        found[field] = min(found[field], read) if field in found else read
     return replace(base, **found)
 
 

@@ -59,7 +59,8 @@ class Texts:
     def rendered(self, messages: list[dict[str, str]], most: int) -> tuple[str, ...]:
         """Return a conversation as the model was taught to read it. Raises ``InvalidInput``.
 
-        ``most``: how many tokens ``encoded`` will take. Every second part is a text that would be read as a mark of the template, and stays text.
+        ``most``: how many tokens ``encoded`` will take. Every second part is a text that would be read as a
+        mark of the template, and stays text.
         """
         if not self.chats:
             raise InvalidInput(
