@@ -81,11 +81,14 @@ def test_a_replica_killed_under_load_fails_nothing(replicas, tmp_path):
 
         async def scene():
             over = asyncio.Event()
-            shooting = asyncio.create_task(load.open_loop(200, 12, stop=over))
+            shooting = asyncio.create_task(load.open_loop(200, 40, stop=over))
             await asyncio.sleep(2)
             replicas.servers[0].send(signal.SIGKILL)
             await asyncio.sleep(3)
-            states = [r["state"] for r in await asyncio.to_thread(described, front)]
+            # One that failed slowly once is passed over for seconds before it is asked, and found down.
+            await asyncio.to_thread(
+                until, lambda: [r["state"] for r in described(front)] == ["down", "up"], 20
+            )
             replicas.servers[0].process.wait()
             replicas.servers[0] = await asyncio.to_thread(replicas.start, 0, 9)
             await asyncio.to_thread(
@@ -94,13 +97,11 @@ def test_a_replica_killed_under_load_fails_nothing(replicas, tmp_path):
             await asyncio.sleep(1)
             over.set()
             await shooting
-            return states
 
-        states = run(scene())
-        print(f"\n{summary(load.shots)}; after the kill: {states}")
+        run(scene())
+        print(f"\n{summary(load.shots)}")
         assert wrong(load) == []
         assert len(load.shots) > 1000
-        assert states == ["down", "up"]
 
 
 @pytest.mark.timeout(120)
